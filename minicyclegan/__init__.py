@@ -1,0 +1,19 @@
+"""CycleGAN (Zhu, Park, Isola, Efros, ICCV 2017), small and readable, in PyTorch.
+
+    from minicyclegan import Generator, Discriminator, ImagePool, OneWayGAN, CycleGAN, losses
+"""
+
+from . import losses
+from .checkpoint import load_generator, load_reference
+from .cyclegan import CycleGAN, OneWayGAN
+from .data import PairedImages, UnpairedImages, read_image, to_image, to_tensor
+from .discriminator import Discriminator
+from .errors import InputError
+from .generator import Generator
+from .image_pool import ImagePool
+from .translate import translate, translate_image
+
+__version__ = "0.1.0"
+__all__ = ["CycleGAN", "Discriminator", "Generator", "ImagePool", "InputError", "OneWayGAN",
+           "PairedImages", "UnpairedImages", "load_generator", "load_reference", "losses",
+           "read_image", "to_image", "to_tensor", "translate", "translate_image"]

@@ -1,0 +1,161 @@
+"""The command line: minicyclegan train | translate | evaluate | draw."""
+
+import argparse
+import sys
+from argparse import SUPPRESS
+from dataclasses import fields
+from pathlib import Path
+
+import matplotlib
+
+from . import __version__
+from .checkpoint import load_checkpoint, new_generator, pick_device
+from .data import PairedImages
+from .errors import InputError
+from .evaluate import write_scores
+from .toy import draw_dataset
+from .train import PRESETS, Config, dashed, resume, train
+from .translate import translate
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage lines."""
+
+    def __init__(self, **settings):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter,
+                         allow_abbrev=False, **settings)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+def parser():
+    main = Parser(prog="minicyclegan", description="CycleGAN, small and readable. A to B and back, "
+                  "from unpaired images.", epilog="start with: minicyclegan train")
+    main.add_argument("--version", action="version", version=f"minicyclegan {__version__}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, run, help, example):
+        sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
+                                  epilog=f"example: minicyclegan {example}")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("train", run_train, "train on a folder of images, or on the toy set",
+                  "train --data horse2zebra --size 128 --out runs/horses")
+    sub.add_argument("--preset", choices=list(PRESETS), default="toy",
+                     help="where the options start: toy (default; minutes on a CPU) or paper "
+                          "(256×256, the paper's recipe)")
+    sub.add_argument("--out", type=Path, metavar="RUN",
+                     help="folder of the run (default: runs/ and the name of the data)")
+    sub.add_argument("--resume", type=Path, metavar="RUN",
+                     help="go on with a run where it stopped; it keeps its options")
+    for f in fields(Config):
+        paper = PRESETS["paper"].get(f.name, f.default)
+        default = f.default if paper == f.default else f"{f.default}; paper: {paper}"
+        flag, text = f"--{dashed(f.name)}", f"{f.metadata['help']} ({default})"
+        if f.type is bool:
+            sub.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS,
+                             help=text)
+        else:
+            sub.add_argument(flag, type=f.type, default=SUPPRESS, help=text,
+                             choices=f.metadata["choices"],
+                             metavar=None if f.metadata["choices"] else f.type.__name__.upper())
+
+    sub = command("translate", run_translate, "translate images with a trained generator",
+                  "translate runs/toy --to B data/toy/testA --out zebras")
+    add_run(sub)
+    sub.add_argument("--to", choices=("A", "B"), required=True, help="the domain to translate to")
+    sub.add_argument("inputs", nargs="+", metavar="INPUT", help="image files, or folders of them")
+    sub.add_argument("--out", required=True, type=Path, metavar="DIR",
+                     help="folder for the results, under the names of the inputs")
+    add_overwrite(sub)
+
+    sub = command("evaluate", run_evaluate, "score a run against the true counterparts of its "
+                  "test images", "evaluate runs/toy --json scores.json")
+    add_run(sub)
+    sub.add_argument("--data", metavar="DIR", help="folder with testA and testB, which pair by "
+                     "file name (default: the run's)")
+    sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
+    sub.add_argument("--picture", type=Path, metavar="FILE", help="draw the best, the median and "
+                     "the worst image there (PNG)")
+    add_overwrite(sub)
+
+    sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
+                  "draw data/toy --size 64 --seed 0")
+    sub.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
+    sub.add_argument("--size", type=int, default=64, metavar="N", help="pixels a side (64)")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other scenes")
+    return main
+
+
+def add_run(sub):
+    sub.add_argument("model", metavar="RUN", help="run folder, or a checkpoint file")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
+
+
+def add_overwrite(sub):
+    sub.add_argument("--overwrite", action="store_true", help="replace results that exist")
+
+
+def run_train(args):
+    options = {f.name: getattr(args, f.name) for f in fields(Config) if f.name in args}
+    if args.resume:
+        if args.out:
+            raise InputError("--resume goes on in its own folder; leave --out away.")
+        return resume(args.resume, **options)
+    config = Config(**PRESETS[args.preset] | options)
+    return train(config, args.out or free_name(Path("runs") / Path(config.data).name))
+
+
+def free_name(path):
+    """path, or path-2, path-3, ...: the first that does not exist."""
+    name, n = path, 2
+    while name.exists():
+        name, n = path.with_name(f"{path.name}-{n}"), n + 1
+    return name
+
+
+def run_translate(args):
+    files = translate(args.model, args.to, args.inputs, args.out, args.overwrite, args.device)
+    print(f"{len(files)} images in {args.out}")
+
+
+def run_evaluate(args):
+    for file in (args.json, args.picture):
+        if file and file.exists() and not args.overwrite:
+            raise InputError(f"{file} exists already; name another file, or add --overwrite.")
+    checkpoint, device = load_checkpoint(args.model), pick_device(args.device)
+    config = checkpoint["config"]
+    generators = []
+    for name in ("G_AB", "G_BA"):
+        generator = new_generator(config)
+        generator.load_state_dict(checkpoint["networks"][name])
+        generators.append(generator.to(device))
+    pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
+    print(write_scores(*generators, pairs, device, args.json, args.picture))
+
+
+def run_draw(args):
+    if args.size < 8:
+        raise InputError(f"--size must be at least 8, not {args.size}.")
+    draw_dataset(args.folder, args.size, args.seed)
+    print(f"drew the toy set into {args.folder}")
+
+
+def main(arguments=None):
+    """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
+    matplotlib.use("Agg")  # pictures go to files: no window system is needed
+    args = parser().parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except InputError as error:
+        print(f"minicyclegan {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Networks to and from files: our checkpoints, and the files of the authors' implementation.
+
+A checkpoint holds tensors and plain values only and is loaded with `weights_only=True`: opening
+one never runs code. It is written beside the old one, synced and renamed, so that there is a
+whole one at any moment.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .errors import InputError
+from .generator import Generator
+
+FORMAT = 1
+
+
+def pick_device(name="auto"):
+    """"auto" is the first of cuda, mps, cpu that this machine has; else the device asked for."""
+    if name == "auto":
+        name = ("cuda" if torch.cuda.is_available()
+                else "mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(f"--device {name} does not work on this machine; "
+                         "use cpu, or auto to take the best there is.") from error
+    return torch.device(name)
+
+
+def save_checkpoint(path, content):
+    """Write a dict of tensors and plain values to `path`, whole or not at all."""
+    path = Path(path)
+    temporary = path.with_suffix(".tmp")
+    with open(temporary, "wb") as file:
+        torch.save({"format": FORMAT, **content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path):
+    """The content of a checkpoint, on the CPU; `path` is the file or its run folder.
+
+    InputError where it is missing, damaged, or not ours.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "checkpoint.pt"
+    content = read_tensors(path)
+    if not isinstance(content, dict) or "format" not in content or "networks" not in content:
+        raise InputError(f"{path} is not a checkpoint of minicyclegan; "
+                         "give a run folder, or the checkpoint.pt in it.")
+    if content["format"] != FORMAT:
+        raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; "
+                         "install the version that wrote it.")
+    return content
+
+
+def read_tensors(path):
+    """torch.load of tensors and plain values, with a clear InputError for anything else."""
+    if not Path(path).is_file():
+        raise InputError(f"{path} does not exist; give a run folder or a checkpoint file.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files make torch.load raise many things
+        raise InputError(f"{path} cannot be read: damaged, or not a file of plain tensors; "
+                         "use another checkpoint.") from error
+
+
+def load_generator(path, to, device="cpu"):
+    """The trained generator to domain `to` ("A" or "B") of a run or checkpoint, and its config.
+
+    `path` may also be a generator file of the authors' implementation (latest_net_G_A.pth, ...):
+    it holds one direction, so `to` changes nothing.
+    """
+    if Path(path).is_file() and Path(path).suffix == ".pth":
+        weights = read_tensors(path)
+        config = reference_config(weights, path)
+        generator = load_reference(Generator(**config), weights)
+    else:
+        checkpoint = load_checkpoint(path)
+        config = checkpoint["config"]
+        generator = new_generator(config)
+        generator.load_state_dict(checkpoint["networks"]["G_AB" if to == "B" else "G_BA"])
+    return generator.to(device).eval(), config
+
+
+def new_generator(config):
+    """A fresh generator with the architecture that a config (a dict) describes."""
+    return Generator(**{k: config[k] for k in ("width", "blocks", "channels", "upsample")})
+
+
+def load_reference(network, source):
+    """Fill a Generator or Discriminator with weights of the authors' PyTorch implementation.
+
+    source  a file as they publish them (latest_net_G_A.pth, latest_net_D_A.pth, ...) or its
+            state dict. Their G_A is our G_AB, their D_A (which judges domain B) our D_B.
+    Returns the network. A `module.` prefix and the running statistics of old versions are passed
+    over; so are biases in front of an instance norm, which takes them out again.
+
+    Raises InputError where the weights are of another architecture.
+    """
+    name = "the weights" if isinstance(source, dict) else str(source)
+    theirs = reference_convolutions(source if isinstance(source, dict) else read_tensors(source),
+                                    name)
+    ours = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
+    shapes = [[tuple(w.shape) for w in (pair["weight"] for pair in theirs)],
+              [tuple(m.weight.shape) for m in ours]]
+    if shapes[0] != shapes[1]:
+        i = next((i for i, (a, b) in enumerate(zip(*shapes, strict=False)) if a != b),
+                 min(map(len, shapes)))
+        raise InputError(
+            f"{name} does not fit: {len(theirs)} convolutions, {len(ours)} expected; the first "
+            f"difference is at number {i + 1}; build the {type(network).__name__} with the width "
+            "and depth (or blocks) that these weights were trained with.")
+    with torch.no_grad():
+        for conv, pair in zip(ours, theirs, strict=True):
+            conv.weight.copy_(pair["weight"])
+            if conv.bias is not None:
+                conv.bias.copy_(pair["bias"])
+    return network
+
+
+def reference_convolutions(state, name):
+    """Their convolutions in the order of the layers, [{"weight": ..., "bias": ...}, ...]."""
+    convolutions = {}
+    for key, value in state.items():
+        place = tuple(int(n) for n in re.findall(r"\.(\d+)(?=\.)", "." + key))
+        kind = key.rsplit(".", 1)[-1]
+        if kind in ("weight", "bias") and torch.is_tensor(value):
+            convolutions.setdefault(place, {})[kind] = value
+    pairs = [convolutions[place] for place in sorted(convolutions)]
+    if not pairs or any(p.get("weight", torch.empty(0)).dim() != 4 for p in pairs):
+        raise InputError(f"{name} holds no weights of a CycleGAN network with instance norm; "
+                         "give one of the authors' generator or discriminator files.")
+    return pairs
+
+
+def reference_config(state, name):
+    """The architecture of one of the authors' ResNet generators, read off its weights."""
+    convolutions = reference_convolutions(state, name)
+    channels, width = convolutions[0]["weight"].shape[1::-1]
+    blocks = (len(convolutions) - 6) // 2  # without three on either side, two to a block
+    return {"width": width, "blocks": blocks, "channels": channels, "upsample": "transpose"}

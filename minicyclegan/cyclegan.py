@@ -1,0 +1,181 @@
+"""The networks together, and one optimisation step. Nothing here knows of files or devices.
+
+OneWayGAN is the first half of the write-up: A to B, and back to A to check. CycleGAN is that half
+and its mirror image, closed into a ring:
+
+          G_AB              G_BA
+    real_A ──▶ fake_B ──▶ rec_A        D_B judges fake_B, the cycle loss compares rec_A, real_A
+    real_B ──▶ fake_A ──▶ rec_B        D_A judges fake_A, the cycle loss compares rec_B, real_B
+          G_BA              G_AB
+
+Each step shares network calls. Instance norm treats every image of a batch by itself, so
+G_AB([real_A, real_B]) is the fake and the identity image in one call, and D_B([real_B, fakes])
+judges both: the same numbers, fewer and fuller calls.
+"""
+
+import itertools
+
+import torch
+from torch import nn
+
+from . import losses
+from .image_pool import ImagePool
+
+
+class OneWayGAN(nn.Module):
+    """G_AB makes B out of A, D_B judges it, G_BA has to find the way back (write-up, section 2).
+
+    adversarial       "least_squares" or "log", see losses.adversarial
+    reconstruction    "L1" or "L2", see losses.reconstruction
+    lambda_adversarial, lambda_cycle_A   weights of the two losses; 0 switches a loss off
+    pool_size         past fakes to remember for D_B
+    lr, betas         of Adam (section 7.1)
+    precision         "fp32", or "bf16": the networks compute in bfloat16; weights and losses stay
+                      in float32
+    seed              of the pool's random numbers
+    """
+
+    def __init__(self, G_AB, G_BA, D_B, adversarial="least_squares", reconstruction="L1",
+                 lambda_adversarial=1.0, lambda_cycle_A=10.0, pool_size=50,
+                 lr=2e-4, betas=(0.5, 0.999), precision="fp32", seed=0):
+        super().__init__()
+        self.G_AB, self.G_BA, self.D_B = G_AB, G_BA, D_B
+        self.adversarial, self.reconstruction = adversarial, reconstruction
+        self.lambda_adversarial, self.lambda_cycle_A = lambda_adversarial, lambda_cycle_A
+        self.precision = precision
+        self.pool_B = ImagePool(pool_size, seed)
+        self.optimizer_G = adam([G_AB, G_BA], lr, betas)
+        self.optimizer_D = adam([D_B], lr, betas)
+
+    def step(self, real_A, real_B):
+        """Train all networks once on a batch: two tensors (N, C, H, W) in [-1, 1], same shape.
+
+        Returns the losses by name, detached and without their weights: adversarial_B (G_AB
+        against D_B), cycle_A (rec_A against real_A), discriminator_B. What is switched off is
+        neither computed nor returned.
+        """
+        self.D_B.requires_grad_(False)  # D_B judges here, but does not learn from G's step
+        total, named, fake_B = self.generator_losses(
+            real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B", self.lambda_cycle_A)
+        descend(self.optimizer_G, total)
+        self.D_B.requires_grad_(True)
+
+        if self.lambda_adversarial:
+            loss = self.discriminator_loss(self.D_B, real_B, self.pool_B.query(fake_B))
+            descend(self.optimizer_D, loss)
+            named["discriminator_B"] = loss.detach()
+        return named
+
+    def generator_losses(self, real_A, real_B, G_AB, G_BA, D_B, A, B, lambda_cycle,
+                         lambda_identity=0.0):
+        """One direction, A to B and back. For B to A, call it with all roles exchanged.
+
+        A and B name the losses. Returns their weighted sum, the losses by name, and fake_B.
+        """
+        total, named = 0.0, {}
+
+        def add(name, weight, loss):
+            nonlocal total
+            total = total + weight * loss
+            named[name] = loss.detach()
+
+        if lambda_identity:
+            fake_B, idt_B = self.call(G_AB, real_A, real_B)
+            add(f"identity_{B}", lambda_identity, losses.identity(idt_B, real_B))
+        else:
+            (fake_B,) = self.call(G_AB, real_A)
+        if self.lambda_adversarial:
+            (scores,) = self.call(D_B, fake_B)
+            add(f"adversarial_{B}", self.lambda_adversarial,
+                losses.adversarial(scores, True, self.adversarial))
+        if lambda_cycle:
+            (rec_A,) = self.call(G_BA, fake_B)
+            add(f"cycle_{A}", lambda_cycle,
+                losses.reconstruction(rec_A, real_A, self.reconstruction))
+        return total, named, fake_B.detach()
+
+    def discriminator_loss(self, D_B, real_B, pooled_B):
+        """D_B on real images and on fakes from the pool, which carry no gradient to G_AB."""
+        return losses.discriminator(*self.call(D_B, real_B, pooled_B), self.adversarial)
+
+    def call(self, network, *batches):
+        """network(batch) for every batch, in one call; a tuple of as many results."""
+        x = batches[0] if len(batches) == 1 else torch.cat(batches)
+        low = self.precision == "bf16"
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
+            y = network(x)
+        if low:
+            y = y.float()  # losses, and what other networks are fed, in full precision
+        return y.split([len(b) for b in batches])
+
+    def optimizers(self):
+        """The optimizers by name."""
+        return {"G": self.optimizer_G, "D": self.optimizer_D}
+
+    def pools(self):
+        """The image pools by name."""
+        return {"B": self.pool_B}
+
+
+class CycleGAN(OneWayGAN):
+    """The one-way GAN and its mirror image: G_AB, G_BA, D_A and D_B (write-up, section 3).
+
+    lambda_cycle_A   weight of the forward cycle, A to B to A: rec_A against real_A
+    lambda_cycle_B   weight of the backward cycle, B to A to B: rec_B against real_B
+    lambda_identity  weight of the identity losses, as a fraction of the cycle weight of the
+                     domain they are measured in (0.5 in section 5.2)
+
+    The others as in OneWayGAN. The paper's variants (section 5.1.4) are settings:
+
+        cycle alone            lambda_adversarial=0
+        GAN alone              lambda_cycle_A=0, lambda_cycle_B=0
+        GAN + forward cycle    lambda_cycle_B=0
+        GAN + backward cycle   lambda_cycle_A=0
+    """
+
+    def __init__(self, G_AB, G_BA, D_A, D_B, *, lambda_cycle_B=10.0, lambda_identity=0.0,
+                 pool_size=50, lr=2e-4, betas=(0.5, 0.999), seed=0, **one_way):
+        super().__init__(G_AB, G_BA, D_B, pool_size=pool_size, lr=lr, betas=betas, seed=seed,
+                         **one_way)
+        self.D_A = D_A
+        self.lambda_cycle_B, self.lambda_identity = lambda_cycle_B, lambda_identity
+        self.pool_A = ImagePool(pool_size, seed + 1)
+        self.optimizer_D = adam([D_A, D_B], lr, betas)
+
+    def step(self, real_A, real_B):
+        """Train the four networks once on a batch: two tensors (N, C, H, W) in [-1, 1].
+
+        Returns the losses by name, detached and without their weights: adversarial_A and _B,
+        cycle_A and _B, identity_A and _B, discriminator_A and _B. What is switched off is
+        neither computed nor returned.
+        """
+        self.D_A.requires_grad_(False), self.D_B.requires_grad_(False)
+        total_AB, named_AB, fake_B = self.generator_losses(
+            real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B",
+            self.lambda_cycle_A, self.lambda_identity * self.lambda_cycle_B)
+        total_BA, named_BA, fake_A = self.generator_losses(
+            real_B, real_A, self.G_BA, self.G_AB, self.D_A, "B", "A",
+            self.lambda_cycle_B, self.lambda_identity * self.lambda_cycle_A)
+        descend(self.optimizer_G, total_AB + total_BA)
+        self.D_A.requires_grad_(True), self.D_B.requires_grad_(True)
+
+        named = named_AB | named_BA
+        if self.lambda_adversarial:
+            loss_A = self.discriminator_loss(self.D_A, real_A, self.pool_A.query(fake_A))
+            loss_B = self.discriminator_loss(self.D_B, real_B, self.pool_B.query(fake_B))
+            descend(self.optimizer_D, loss_A + loss_B)
+            named |= {"discriminator_A": loss_A.detach(), "discriminator_B": loss_B.detach()}
+        return named
+
+    def pools(self):
+        return {"A": self.pool_A, "B": self.pool_B}
+
+
+def adam(networks, lr, betas):
+    return torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr, betas)
+
+
+def descend(optimizer, loss):
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()

@@ -1,0 +1,358 @@
+"""Training, from a folder of images to a run folder.
+
+    minicyclegan train                                      the toy set, minutes on a laptop
+    minicyclegan train --preset paper --data horse2zebra    the paper's recipe, on a GPU
+    minicyclegan train --resume runs/toy                    go on where a run stopped
+
+A run folder holds config.json, log.csv and losses.png (the losses), samples/ (the same test
+images again and again), checkpoint.pt, and at the end scores.json and scores.png where the true
+counterparts of the test images are known.
+
+Ctrl-C and SIGTERM finish the step, save and leave; --resume goes on from there.
+"""
+
+import csv
+import json
+import math
+import signal
+import sys
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from . import plots
+from .checkpoint import load_checkpoint, new_generator, pick_device, save_checkpoint
+from .cyclegan import CycleGAN, OneWayGAN
+from .data import PairedImages, UnpairedImages, list_images, read_image, square
+from .discriminator import Discriminator
+from .errors import InputError
+from .evaluate import write_scores
+from .toy import draw_dataset
+
+TOY = "data/toy"
+
+
+def option(default, help, choices=None):
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass
+class Config:
+    """All options of a run. The defaults are the preset "toy"; PRESETS has the paper's."""
+
+    data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
+    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4")
+    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop")
+    flip: bool = option(True, "mirror half of the images")
+    channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
+    # the networks
+    model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
+    width: int = option(16, "channels after the generator's first layer")
+    blocks: int = option(3, "residual blocks of the generator")
+    upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
+    disc_width: int = option(32, "channels after the discriminator's first layer")
+    disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels")
+    # the losses
+    adversarial: str = option("least_squares", "adversarial loss", ("least_squares", "log"))
+    reconstruction: str = option("L1", "cycle loss", ("L1", "L2"))
+    lambda_adversarial: float = option(1.0, "weight of the adversarial losses")
+    lambda_cycle_A: float = option(10.0, "weight of the cycle A to B to A")
+    lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B")
+    lambda_identity: float = option(0.0, "weight of the identity losses, times the cycle's")
+    pool_size: int = option(50, "past fakes shown to the discriminators again")
+    # the optimisation
+    epochs: int = option(200, "times to go through the larger domain")
+    steps: int = option(1500, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts")
+    flat: float = option(0.5, "share of the run at the full learning rate, before it falls")
+    batch: int = option(2, "images of each domain in a step")
+    lr: float = option(1e-3, "learning rate of Adam")
+    beta1: float = option(0.5, "Adam's first beta")
+    beta2: float = option(0.999, "Adam's second beta")
+    seed: int = option(0, "of the weights, the data order and the pools")
+    # where and how: these do not change what is learned
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
+    precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
+                            ("auto", "fp32", "bf16"))
+    log_every: int = option(20, "steps from one line of log.csv to the next")
+    sample_every: int = option(250, "steps from one picture of samples to the next")
+    save_seconds: float = option(60.0, "seconds from one checkpoint to the next")
+
+    def __post_init__(self):
+        for f in fields(self):
+            value, choices = getattr(self, f.name), f.metadata["choices"]
+            if choices and value not in choices:
+                raise InputError(f"--{dashed(f.name)} is one of {', '.join(map(str, choices))}, "
+                                 f"not {value}.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{dashed(f.name)} must be a finite number, not {value}.")
+        at_least = {"width": 1, "blocks": 0, "disc_width": 1, "disc_depth": 1, "epochs": 1,
+                    "steps": 0, "batch": 1, "pool_size": 0, "lr": 0, "log_every": 1,
+                    "sample_every": 1, "lambda_adversarial": 0, "lambda_cycle_A": 0,
+                    "lambda_cycle_B": 0, "lambda_identity": 0, "zoom": 1, "seed": 0}
+        for name, least in at_least.items():
+            if getattr(self, name) < least:
+                raise InputError(f"--{dashed(name)} must be at least {least}, "
+                                 f"not {getattr(self, name)}.")
+        for name in ("flat", "beta1", "beta2"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"--{dashed(name)} must lie between 0 and 1, "
+                                 f"not {getattr(self, name)}.")
+        smallest = Discriminator(1, self.disc_depth).smallest_input()
+        if self.size % 4 or self.size < smallest:
+            raise InputError(f"--size must be a multiple of 4 and at least {smallest} for a "
+                             f"discriminator of depth {self.disc_depth}, not {self.size}.")
+        if not (self.lambda_adversarial or self.lambda_cycle_A or self.lambda_cycle_B):
+            raise InputError("--lambda-adversarial, --lambda-cycle-A and --lambda-cycle-B are all "
+                             "0: nothing is left to learn; give one of them a weight.")
+
+
+PRESETS = {
+    "toy": {},
+    "paper": dict(size=256, zoom=286 / 256, width=64, blocks=9, upsample="transpose",
+                  disc_width=64, steps=0, batch=1, lr=2e-4, log_every=100, sample_every=2000,
+                  save_seconds=300.0),
+}
+
+
+def dashed(name):
+    return name.replace("_", "-")
+
+
+def learning_rate_factor(k, total, flat):
+    """What the learning rate is multiplied by in the k-th of `total` epochs (or steps), k from 1.
+
+    1 for the first `flat` of them, then linearly down, so that it would be 0 in the one after
+    the last: with 200 and 100 it is 1 at k = 100, 100/101 at 101, 1/101 at 200 (section 7.1).
+    """
+    return 1 - max(0, k - flat) / (total - flat + 1)
+
+
+def new_model(config, precision="fp32"):
+    """The networks that a Config describes, with fresh weights from its seed."""
+    torch.manual_seed(config.seed)
+    networks = {"G_AB": new_generator(asdict(config)), "G_BA": new_generator(asdict(config))}
+    for name in ("D_A", "D_B") if config.model == "cyclegan" else ("D_B",):
+        networks[name] = Discriminator(config.disc_width, config.disc_depth, config.channels)
+    settings = {name: getattr(config, name) for name in (
+        "adversarial", "reconstruction", "lambda_adversarial", "lambda_cycle_A", "pool_size",
+        "lr", "seed")}
+    settings |= dict(betas=(config.beta1, config.beta2), precision=precision)
+    if config.model == "one_way":
+        return OneWayGAN(**networks, **settings)
+    return CycleGAN(**networks, **settings, lambda_cycle_B=config.lambda_cycle_B,
+                    lambda_identity=config.lambda_identity)
+
+
+def pick_precision(name, device):
+    """"auto" is bf16 where the hardware computes in it: CUDA from Ampere on, CPUs with AVX512-BF16
+    or AMX. Elsewhere it would be emulated, and slower than fp32."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device)[0] >= 8
+    else:
+        fast = device.type == "cpu" and any(
+            getattr(torch.cpu, f"_is_{kind}_supported", bool)()
+            for kind in ("avx512_bf16", "amx_tile"))
+    return "bf16" if fast else "fp32"
+
+
+class StopSignal:
+    """Ctrl-C and SIGTERM set `.number` and wait for the step to end; a second one is obeyed."""
+
+    def __enter__(self):
+        self.number, self.before = 0, {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.before[number] = signal.signal(number, self.note)
+        return self
+
+    def note(self, number, frame):
+        self.number = number
+        signal.signal(number, self.before[number])
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def train(config, out):
+    """Train a new run into the folder `out`. Returns 0, or 128 + the signal that stopped it."""
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists already; choose another --out, or go on with "
+                         f"--resume {out}.")
+    if config.data == TOY and not Path(TOY).exists():
+        print(f"drawing the toy set into {TOY}")
+        draw_dataset(TOY)
+    return Run(config, out).go()
+
+
+def resume(out, **changes):
+    """Go on with the run in `out` where it stopped; `changes` may name a device and no more."""
+    checkpoint = load_checkpoint(out)
+    config = Config(**checkpoint["config"])
+    for name, value in changes.items():
+        if name not in ("device", "save_seconds") and value != getattr(config, name):
+            raise InputError(f"--{dashed(name)} is {getattr(config, name)} in {out}, not {value}; "
+                             "a resumed run keeps its options: leave it out, or start a new run.")
+        setattr(config, name, value)
+    return Run(config, Path(out), checkpoint).go()
+
+
+class Run:
+    """A run in progress: data, model, and what has been written so far."""
+
+    def __init__(self, config, out, checkpoint=None):
+        self.config, self.out, self.step = config, out, 0
+        self.device = pick_device(config.device)
+        # The precision a run began with stays with it, wherever it goes on.
+        self.precision = (checkpoint["precision"] if checkpoint
+                          else pick_precision(config.precision, self.device))
+        self.data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
+                                   config.channels, config.seed)
+        self.steps_per_epoch = len(self.data) // config.batch
+        if not self.steps_per_epoch:
+            raise InputError(f"--batch {config.batch} is more than the {len(self.data)} images in "
+                             f"{config.data}; make it smaller.")
+        self.steps = config.steps or config.epochs * self.steps_per_epoch
+        self.pairs, self.samples = self.test_images()
+        self.model = new_model(config, self.precision).to(self.device)
+        self.networks = dict(self.model.named_children())
+        self.sums = {}  # of the losses since the last line of the log
+        (out / "samples").mkdir(parents=True, exist_ok=True)
+        if checkpoint:
+            self.load(checkpoint)
+        else:
+            (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+            self.save()
+        self.cut_log()
+
+    def test_images(self):
+        """The pairs to score (None where they are not known) and eight images to look at."""
+        config = self.config
+        root = Path(config.data)
+        if not ((root / "testA").is_dir() and (root / "testB").is_dir()):
+            split, pairs = "train", None
+        else:
+            try:
+                split, pairs = "test", PairedImages(config.data, config.size, config.channels)
+            except InputError:  # real data: nobody knows the zebra that a horse would be
+                split, pairs = "test", None
+        if pairs:
+            names = [pairs[i][1:3] for i in range(min(8, len(pairs)))]
+            return pairs, [torch.stack(images) for images in zip(*names, strict=True)]
+        return None, [torch.stack([
+            square(read_image(f, config.channels), config.size)
+            for f in list_images(root / f"{split}{domain}")[:8]]) for domain in "AB"]
+
+    def go(self):
+        """Train to the end, or until a signal; returns the exit code."""
+        began = time.monotonic()
+        saved = began
+        with StopSignal() as stop, tqdm(total=self.steps, initial=self.step, unit="step",
+                                        desc=self.out.name, dynamic_ncols=True) as bar:
+            while self.step < self.steps and not stop.number:
+                self.one_step(bar)
+                bar.update()
+                if time.monotonic() - saved > self.config.save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+            self.save()
+        if stop.number:
+            print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
+                  f"  minicyclegan train --resume {self.out}", file=sys.stderr)
+            return 128 + stop.number
+        self.finish(time.monotonic() - began)
+        return 0
+
+    def one_step(self, bar):
+        config, (epoch, i) = self.config, divmod(self.step, self.steps_per_epoch)
+        if self.data.epoch != epoch:
+            self.data.set_epoch(epoch)
+        items = [self.data[k] for k in range(i * config.batch, (i + 1) * config.batch)]
+        real_A, real_B = (torch.stack(images).to(self.device)
+                          for images in zip(*items, strict=True))
+        lr = config.lr * (
+            learning_rate_factor(self.step + 1, self.steps, round(config.flat * self.steps))
+            if config.steps else
+            learning_rate_factor(epoch + 1, config.epochs, round(config.flat * config.epochs)))
+        for optimizer in self.model.optimizers().values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        for name, loss in self.model.step(real_A, real_B).items():
+            self.sums[name] = self.sums.get(name, 0.0) + loss
+        self.step += 1
+        if self.step % config.log_every == 0 or self.step == self.steps:
+            count = (self.step - 1) % config.log_every + 1
+            means = {k: (v / count).item() for k, v in sorted(self.sums.items())}
+            self.sums = {}
+            self.log({"step": self.step, "epoch": epoch + 1, "lr": lr} | means)
+            bar.set_postfix_str(" ".join(f"{k[:3]}{k[-2:]} {v:.2f}" for k, v in means.items()))
+        if self.step % config.sample_every == 0 or self.step == self.steps:
+            self.draw_samples()
+
+    def log(self, row):
+        with open(self.out / "log.csv", "a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+    def cut_log(self):
+        """Take lines back that were written after the checkpoint: they will be written again."""
+        log = self.out / "log.csv"
+        if log.exists():
+            head, *lines = log.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n")
+                    and int(line.split(",")[0]) <= self.step]
+            log.write_text(head + "".join(kept) if kept else "")
+
+    @torch.no_grad()
+    def draw_samples(self):
+        """samples/step_N.png: real, fake, reconstruction and, where known, truth; both ways."""
+        G_AB, G_BA = self.model.G_AB, self.model.G_BA
+        real_A, real_B = (images.to(self.device) for images in self.samples)
+        fake_B, fake_A = G_AB(real_A), G_BA(real_B)
+        rows = {"real_A": real_A, "fake_B": fake_B, "rec_A": G_BA(fake_B)}
+        rows |= {"true_B": real_B} if self.pairs else {}
+        rows |= {"real_B": real_B, "fake_A": fake_A, "rec_B": G_AB(fake_A)}
+        rows |= {"true_A": real_A} if self.pairs else {}
+        path = self.out / "samples" / f"step_{self.step:06d}.png"
+        plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
+
+    def save(self):
+        save_checkpoint(self.out / "checkpoint.pt", {
+            "config": asdict(self.config), "precision": self.precision, "step": self.step,
+            "networks": {k: n.state_dict() for k, n in self.networks.items()},
+            "optimizers": {k: o.state_dict() for k, o in self.model.optimizers().items()},
+            "pools": {k: p.state_dict() for k, p in self.model.pools().items()},
+            "sums": self.sums,
+        })
+
+    def load(self, checkpoint):
+        self.step = checkpoint["step"]
+        for name, network in self.networks.items():
+            network.load_state_dict(checkpoint["networks"][name])
+        for name, optimizer in self.model.optimizers().items():
+            optimizer.load_state_dict(checkpoint["optimizers"][name])
+        for name, pool in self.model.pools().items():
+            pool.load_state_dict(checkpoint["pools"][name], self.device)
+        self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
+
+    def finish(self, seconds):
+        plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
+        print(f"{self.out}: {self.steps} steps; {seconds / 60:.1f} minutes on {self.device.type} "
+              f"in {self.precision}")
+        if self.pairs:
+            print(write_scores(self.model.G_AB, self.model.G_BA, self.pairs, self.device,
+                               self.out / "scores.json", self.out / "scores.png"))
+        else:
+            print("no scores: no pairs of test images with the same name in testA and testB")
+        last = self.out / "samples" / f"step_{self.steps:06d}.png"
+        inputs = next(p for p in (Path(self.config.data) / "testA",
+                                  Path(self.config.data) / "trainA") if p.is_dir())
+        print(f"look at {last} and {self.out / 'losses.png'}; then translate images of your own:\n"
+              f"  minicyclegan translate {self.out} --to B {inputs} --out {self.out / 'fake_B'}")
