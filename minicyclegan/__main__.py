@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__
-from .checkpoint import load_checkpoint, new_generator, pick_device
+from .checkpoint import load_checkpoint, load_generator, pick_device
 from .data import PairedImages
 from .errors import InputError
 from .evaluate import write_scores
@@ -125,13 +125,8 @@ def run_evaluate(args):
     for file in (args.json, args.picture):
         if file and file.exists() and not args.overwrite:
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
-    checkpoint, device = load_checkpoint(args.model), pick_device(args.device)
-    config = checkpoint["config"]
-    generators = []
-    for name in ("G_AB", "G_BA"):
-        generator = new_generator(config)
-        generator.load_state_dict(checkpoint["networks"][name])
-        generators.append(generator.to(device))
+    config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
+    generators = [load_generator(args.model, to, device)[0] for to in "BA"]
     pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
     print(write_scores(*generators, pairs, device, args.json, args.picture))
 

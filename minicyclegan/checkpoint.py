@@ -85,13 +85,23 @@ def load_generator(path, to, device="cpu"):
         checkpoint = load_checkpoint(path)
         config = checkpoint["config"]
         generator = new_generator(config)
-        generator.load_state_dict(checkpoint["networks"]["G_AB" if to == "B" else "G_BA"])
+        load_network(generator, checkpoint, "G_AB" if to == "B" else "G_BA")
     return generator.to(device).eval(), config
 
 
 def new_generator(config):
     """A fresh generator with the architecture that a config (a dict) describes."""
     return Generator(**{k: config[k] for k in ("width", "blocks", "channels", "upsample")})
+
+
+def load_network(network, checkpoint, name):
+    """Fill a network with the weights that a checkpoint has under `name`, "G_AB" for one."""
+    try:
+        network.load_state_dict(checkpoint["networks"][name])
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"the checkpoint holds no {name} that fits its own config: its weights "
+                         "are of another architecture; use the checkpoint.pt of one run."
+                         ) from error
 
 
 def load_reference(network, source):

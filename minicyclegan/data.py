@@ -134,7 +134,7 @@ class UnpairedImages(Dataset):
             once = list(range(len(self.files[domain])))
             rng.shuffle(once)
             order += once
-        return order
+        return order[:len(self)]
 
     def __len__(self):
         return max(len(files) for files in self.files.values())

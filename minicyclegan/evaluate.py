@@ -37,14 +37,14 @@ def ssim(image, truth):
     variances, the mean over channels and over the places where the window fits.
     """
     size = min(11, *image.shape[1:])
-    at = torch.arange(size, device=image.device) - (size - 1) / 2
+    at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     window = torch.exp(-at.square() / (2 * 1.5**2))
     window = window.outer(window) / window.sum() ** 2
 
     def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart
         return F.conv2d(x[:, None], window[None, None])[:, 0]
 
-    x, y = (image + 1) / 2, (truth + 1) / 2
+    x, y = (image.double() + 1) / 2, (truth.double() + 1) / 2  # differences of near equals
     mean_x, mean_y = blur(x), blur(y)
     var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
     covariance = blur(x * y) - mean_x * mean_y
@@ -108,9 +108,13 @@ def table(scores):
 
 def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
     """Evaluate; write the scores as JSON, and a picture of the best, the median and the worst
-    image of either direction with their errors. Returns the table as a text."""
+    image of either direction with their errors; a file that is None is not written. Returns the
+    table as a text."""
     scores, examples = evaluate(G_AB, G_BA, pairs, device)
-    Path(json_file).write_text(json.dumps(scores, indent=2) + "\n")
+    if json_file:
+        Path(json_file).write_text(json.dumps(scores, indent=2) + "\n")
+    if not picture:
+        return table(scores)
     columns, heads = [], []
     for way, rows in examples.items():
         for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):

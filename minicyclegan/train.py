@@ -24,7 +24,13 @@ import torch
 from tqdm import tqdm
 
 from . import plots
-from .checkpoint import load_checkpoint, new_generator, pick_device, save_checkpoint
+from .checkpoint import (
+    load_checkpoint,
+    load_network,
+    new_generator,
+    pick_device,
+    save_checkpoint,
+)
 from .cyclegan import CycleGAN, OneWayGAN
 from .data import PairedImages, UnpairedImages, list_images, read_image, square
 from .discriminator import Discriminator
@@ -184,9 +190,6 @@ def train(config, out):
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out, or go on with "
                          f"--resume {out}.")
-    if config.data == TOY and not Path(TOY).exists():
-        print(f"drawing the toy set into {TOY}")
-        draw_dataset(TOY)
     return Run(config, out).go()
 
 
@@ -211,6 +214,9 @@ class Run:
         # The precision a run began with stays with it, wherever it goes on.
         self.precision = (checkpoint["precision"] if checkpoint
                           else pick_precision(config.precision, self.device))
+        if config.data == TOY and not Path(TOY).exists():
+            print(f"drawing the toy set into {TOY}")
+            draw_dataset(TOY)
         self.data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
                                    config.channels, config.seed)
         self.steps_per_epoch = len(self.data) // config.batch
@@ -299,7 +305,7 @@ class Run:
             writer = csv.DictWriter(file, row)
             if file.tell() == 0:
                 writer.writeheader()
-            writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
     def cut_log(self):
         """Take lines back that were written after the checkpoint: they will be written again."""
@@ -335,7 +341,7 @@ class Run:
     def load(self, checkpoint):
         self.step = checkpoint["step"]
         for name, network in self.networks.items():
-            network.load_state_dict(checkpoint["networks"][name])
+            load_network(network, checkpoint, name)
         for name, optimizer in self.model.optimizers().items():
             optimizer.load_state_dict(checkpoint["optimizers"][name])
         for name, pool in self.model.pools().items():

@@ -1,0 +1,165 @@
+"""The command line, as a user types it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import TINY
+from PIL import Image
+
+from minicyclegan import __version__
+from minicyclegan.__main__ import main
+
+OPTIONS = [x for name, value in TINY.items()
+           for x in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "minicyclegan", *map(str, arguments)],
+                          capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minicyclegan.toy.COUNTS", dict(trainA=4, trainB=4, testA=3, testB=3))
+        assert main(["draw", str(folder / "toy"), "--size", "16", "--seed", "1"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(toy):
+    result = run("train", "--data", toy / "toy", "--out", toy / "run", *OPTIONS)
+    assert result.returncode == 0, result.stderr
+    return toy / "run", result
+
+
+def test_version_and_entry_point():
+    assert run("--version").stdout.strip() == f"minicyclegan {__version__}"
+
+
+def test_train_says_what_came_out_and_what_is_next(trained, toy):
+    folder, result = trained
+    assert "3 test images" in result.stdout and "nothing" in result.stdout
+    assert "on the animal" in result.stdout
+    assert f"minicyclegan translate {folder} --to B {toy / 'toy' / 'testA'}" in result.stdout
+    assert "4/4" in result.stderr  # the progress bar
+
+
+def test_every_example_in_help_can_be_parsed(capsys):
+    from minicyclegan.__main__ import parser
+    for command in ("train", "translate", "evaluate", "draw"):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        example = capsys.readouterr().out.split("example: minicyclegan ")[1].split()
+        assert parser().parse_args(example).command == command
+
+
+def test_translate_evaluate(trained, toy, capsys):
+    folder = str(trained[0])
+    out, scores = toy / "zebras", toy / "scores.json"
+    assert main(["translate", folder, "--to", "B", str(toy / "toy" / "testA"),
+                 "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["000.png", "001.png", "002.png"]
+    capsys.readouterr()
+    evaluate = ["evaluate", folder, "--data", str(toy / "toy"), "--json", str(scores),
+                "--picture", str(toy / "scores.png")]
+    assert main(evaluate) == 0
+    result = json.loads(scores.read_text())
+    assert result["images"] == 3
+    for way in ("A_to_B", "B_to_A"):
+        assert {"mae", "mae_nothing", "psnr", "ssim"} <= result[way].keys()
+    assert f"{result['A_to_B']['mae']:.1f}" in capsys.readouterr().out
+    assert Image.open(toy / "scores.png").size[0] > 400
+    assert main(evaluate) == 2
+    assert "scores.json exists already" in capsys.readouterr().err
+    assert main(evaluate + ["--overwrite"]) == 0
+    assert json.loads(scores.read_text()) == result  # and the same as at the end of training
+    assert json.loads((trained[0] / "scores.json").read_text()) == result
+
+
+def test_resume(trained, toy, capsys):
+    assert main(["train", "--resume", str(trained[0])]) == 0
+    assert "4 steps" in capsys.readouterr().out
+
+
+def test_photographs_without_pairs(photos, tmp_path, capsys):
+    assert main(["train", "--data", str(photos), "--out", str(tmp_path / "run"), *OPTIONS]) == 0
+    assert "no scores" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "scores.json").exists()
+    assert main(["evaluate", str(tmp_path / "run")]) == 2
+    assert "do not pair by file name" in capsys.readouterr().err
+
+
+def test_defaults_draw_the_toy_set_and_number_the_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minicyclegan.toy.COUNTS", dict(trainA=2, trainB=2, testA=1, testB=1))
+    for name in ("toy", "toy-2"):
+        assert main(["train", *OPTIONS]) == 0
+        assert (tmp_path / "runs" / name / "checkpoint.pt").exists()
+    assert (tmp_path / "data" / "toy" / "testMask" / "000.png").exists()
+
+
+BAD = {
+    "no command": ([], "required"),
+    "unknown command": (["fly"], "fly"),
+    "unknown option": (["train", "--learning-rate", "1"], "--learning-rate"),
+    "abbreviated option": (["train", "--see", "1"], "--see"),
+    "unknown preset": (["train", "--preset", "huge"], "huge"),
+    "not a number": (["train", "--steps", "many"], "--steps"),
+    "size": (["train", "--size", "30"], "--size must be a multiple of 4"),
+    "device": (["train", "--device", "quantum"], "--device quantum does not work"),
+    "missing data": (["train", "--data", "nowhere", "--out", "r"], "nowhere/trainA is not a"),
+    "empty data": (["train", "--data", "empty", "--out", "r"], "empty/trainA is not a folder"),
+    "no images": (["train", "--data", "hollow", "--out", "r"], "hollow/trainA holds no images"),
+    "no image": (["train", "--data", "rotten", "--out", "r"], "rotten/trainA/x.png cannot be read"),
+    "output exists": (["train", "--data", "empty", "--out", "full"], "full exists already"),
+    "output is a file": (["train", "--data", "empty", "--out", "file"], "file exists already"),
+    "resume of nothing": (["train", "--resume", "empty"], "empty/checkpoint.pt does not exist"),
+    "resume elsewhere": (["train", "--resume", "empty", "--out", "r"], "leave --out away"),
+    "translate nothing": (["translate", "empty", "--to", "B", "file", "--out", "o"],
+                          "empty/checkpoint.pt does not exist"),
+    "translate by rubbish": (["translate", "file", "--to", "B", "file", "--out", "o"],
+                             "file cannot be read"),
+    "translate to nowhere": (["translate", "empty", "--to", "C", "file", "--out", "o"], "--to"),
+    "evaluate nothing": (["evaluate", "empty"], "empty/checkpoint.pt does not exist"),
+    "draw over": (["draw", "full"], "full exists already"),
+    "draw nothing": (["draw", "new", "--size", "0"], "--size must be at least 8"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "full", "hollow/trainA", "rotten/trainA", "rotten/trainB"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("full/mine.txt", "file", "rotten/trainA/x.png"):
+        (tmp_path / file).write_text("mine")
+    Image.new("L", (8, 8)).save("rotten/trainB/y.png")
+    before = sorted(tmp_path.rglob("*"))
+    arguments, message = BAD[case]
+    try:
+        code = main(arguments)
+    except SystemExit as stop:  # argparse leaves this way
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 2 and captured.out == ""
+    (line,) = captured.err.strip().splitlines()
+    assert line.startswith("minicyclegan") and message in line
+    assert "Traceback" not in line
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
+
+
+def test_another_architecture_in_a_checkpoint(trained, tmp_path, capsys):
+    import torch
+    checkpoint = torch.load(trained[0] / "checkpoint.pt", weights_only=True)
+    checkpoint["config"]["blocks"] = 5
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    for arguments in (["translate", str(tmp_path), "--to", "B", __file__, "--out", "o"],
+                      ["evaluate", str(tmp_path)], ["train", "--resume", str(tmp_path)]):
+        assert main(arguments) == 2
+        assert "another architecture" in capsys.readouterr().err

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from minicyclegan import Generator
+from minicyclegan.generator import ResidualBlock
+
+
+@pytest.mark.parametrize("upsample", ["transpose", "resize"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shape_and_range(upsample, channels):
+    image = torch.rand(2, channels, 20, 28) * 2 - 1
+    out = Generator(4, 2, channels, upsample)(image)
+    assert out.shape == image.shape
+    assert out.abs().max() <= 1
+
+
+def test_parameters_of_the_paper():
+    # The authors' networks have 11,378,179 and 7,837,699 parameters, with the biases that an
+    # instance norm cancels: one a channel, in 23 and 17 convolutions.
+    def cancelled(blocks):
+        return 64 + 128 + 256 + 2 * blocks * 256 + 128 + 64
+    for blocks, count in ((9, 11_378_179), (6, 7_837_699)):
+        parameters = sum(p.numel() for p in Generator(blocks=blocks).parameters())
+        assert parameters == count - cancelled(blocks)
+
+
+def test_initial_weights():
+    generator = Generator(16, 3)
+    weights = torch.cat([p.flatten() for n, p in generator.named_parameters() if "weight" in n])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    assert all((p == 0).all() for n, p in generator.named_parameters() if "bias" in n)
+
+
+def test_residual_block_can_go_negative():
+    x = torch.zeros(1, 8, 16, 16)
+    x += torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    assert ResidualBlock(8)(x.relu()).min() < 0  # a ReLU after the sum would forbid it
+
+
+def test_images_of_a_batch_do_not_meet():
+    # Batch norm would fail this; it is also what lets a step put images into one call.
+    generator = Generator(4, 1).double()
+    images = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    together = generator(images)
+    alone = torch.cat([generator(image[None]) for image in images])
+    assert torch.allclose(together, alone, atol=1e-12, rtol=0)
+
+
+def test_same_in_training_and_in_use():
+    generator, image = Generator(4, 1), torch.rand(1, 3, 16, 16)
+    trained = generator.train()(image)
+    assert torch.equal(trained, generator.eval()(image))
+
+
+@pytest.mark.parametrize("height, width", [(30, 32), (32, 31), (4, 64)])
+def test_sizes_that_do_not_fit(height, width):
+    with pytest.raises(ValueError, match=f"multiples of 4.*{height}×{width}"):
+        Generator(4, 1)(torch.rand(1, 3, height, width))
+
+
+def test_unknown_upsampling():
+    with pytest.raises(ValueError, match="bilinear"):
+        Generator(upsample="bilinear")

@@ -1,0 +1,97 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicyclegan import InputError, read_image
+from minicyclegan.toy import COUNTS, Scene, draw, draw_dataset, mask
+
+SHIPPED = Path(__file__).parent.parent / "data" / "toy"
+scenes = [Scene.random(f"test of the toy/{i}") for i in range(20)]
+
+
+def array(image):
+    return np.asarray(image).astype(int)
+
+
+def test_the_same_key_gives_the_same_picture():
+    again = Scene.random("test of the toy/0")
+    assert again == scenes[0] != scenes[1]
+    assert np.array_equal(array(draw(again, "B")), array(draw(scenes[0], "B")))
+
+
+def test_the_animal_is_where_the_mask_says():
+    """A zebra without stripes and colours changed elsewhere: horse and zebra share one outline."""
+    for scene in scenes:
+        animal = array(mask(scene)) == 255
+        assert 0.06 < animal.mean() < 0.3
+        assert animal[0].sum() == animal[-1].sum() == 0  # inside the picture
+        horse, zebra = array(draw(scene, "A")), array(draw(scene, "B"))
+        red = horse[..., 0] - horse[..., 1]
+        assert (red[animal] > 0).mean() > 0.98  # a brown horse
+        colourful = np.ptp(zebra, axis=-1)
+        assert (colourful[animal] < 20).all()  # a black and white zebra
+        ground = array(mask(scene)) == 0
+        ground[: round(64 * scene.horizon) + 1] = False
+        assert (horse[..., 1] > horse[..., 0])[ground].mean() > 0.95  # on green
+        assert (zebra[..., 0] > zebra[..., 1])[ground].mean() > 0.95  # on dry grass
+
+
+def test_zebras_have_stripes_and_horses_have_none():
+    for scene in scenes:
+        animal = array(mask(scene, 128)) == 255
+        zebra, horse = (array(draw(scene, d, 128)).mean(-1)[animal] for d in "BA")
+        assert (zebra < 60).mean() > 0.2 and (zebra > 150).mean() > 0.2
+        assert (horse > 150).mean() == 0
+
+
+def test_stripes_are_tied_to_the_body():
+    """Moved sideways, the animal takes its stripes with it."""
+    from dataclasses import replace
+    scene = replace(scenes[0], x=0.5)
+    moved = replace(scene, x=0.5 + 4 / 64)
+    for image in (draw(scene, "B"), draw(moved, "B")):
+        assert image.size == (64, 64)
+    animal = (array(mask(scene)) == 255)[:, :60]
+    difference = np.abs(array(draw(scene, "B"))[:, :60] - array(draw(moved, "B"))[:, 4:])
+    assert difference[animal].mean() < 2
+
+
+@pytest.mark.parametrize("size", [8, 33, 200])
+def test_any_size(size):
+    assert draw(scenes[0], "A", size).size == mask(scenes[0], size).size == (size, size)
+
+
+def test_edges_are_smooth():
+    assert len(np.unique(array(mask(scenes[0])))) > 10
+
+
+def test_no_scene_is_in_both_training_sets():
+    keys = [f"0/{split}/{i}" for split in ("trainA", "trainB", "test")
+            for i in range(COUNTS[split if split != "test" else "testA"])]
+    assert len({Scene.random(key) for key in keys}) == 660
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "set"
+    draw_dataset(folder, size=64, seed=0)
+    return folder
+
+
+def test_the_shipped_set_is_the_drawn_one(drawn):
+    files = sorted(f.relative_to(drawn) for f in drawn.rglob("*.png"))
+    assert len(files) == 300 + 300 + 60 + 60 + 60
+    assert files == sorted(f.relative_to(SHIPPED) for f in SHIPPED.rglob("*.png"))
+    assert sum(f.stat().st_size for f in SHIPPED.rglob("*.png")) < 6e6
+    for file in files:
+        ours, shipped = (array(read_image(root / file)) for root in (drawn, SHIPPED))
+        # another version of Pillow may round an edge elsewhere, and no more than that
+        assert np.abs(ours - shipped).mean() < 0.5, file
+    assert len({hashlib.sha256((drawn / f).read_bytes()).digest() for f in files}) == 780
+
+
+def test_an_existing_folder_is_left_alone(drawn):
+    with pytest.raises(InputError, match="exists already"):
+        draw_dataset(drawn)

@@ -1,0 +1,221 @@
+import csv
+import json
+import os
+import signal
+from dataclasses import asdict, fields
+
+import pytest
+import torch
+from conftest import TINY
+from tqdm import tqdm
+
+from minicyclegan import InputError
+from minicyclegan.checkpoint import load_checkpoint
+from minicyclegan.train import PRESETS, Config, Run, learning_rate_factor, resume, train
+
+
+def trained(config, out, steps=3):
+    """The weights of a run after some steps."""
+    run = Run(config, out)
+    for _ in range(steps):
+        run.one_step(tqdm(disable=True))
+    return {f"{name}.{key}": value.clone() for name, network in run.networks.items()
+            for key, value in network.state_dict().items()}
+
+
+def differ(one, other):
+    return one.keys() != other.keys() or any(
+        one[k].shape != other[k].shape or not torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("epoch, factor", [(1, 1), (100, 1), (101, 100 / 101), (151, 50 / 101),
+                                           (200, 1 / 101)])
+def test_schedule_of_the_paper(epoch, factor):
+    # Twice off elsewhere: the fall begins an epoch early, or the last epoch trains with 0.
+    assert learning_rate_factor(epoch, 200, 100) == pytest.approx(factor)
+
+
+def test_the_schedule_is_obeyed(photos, tmp_path):
+    """By epochs (7 steps each here) and by steps; the optimizers get it, and the log says it."""
+    by_epochs = Config(**TINY | dict(data=str(photos), steps=0, epochs=4, batch=1, log_every=1))
+    by_steps = Config(**TINY | dict(data=str(photos), steps=28, batch=1, log_every=1))
+    for config, per in ((by_epochs, 7), (by_steps, 1)):
+        run = Run(config, tmp_path / str(per))
+        assert run.steps == 28
+        seen = []
+        for _ in range(27):  # the last would draw samples
+            run.one_step(tqdm(disable=True))
+            seen += {group["lr"] for optimizer in run.model.optimizers().values()
+                     for group in optimizer.param_groups}
+        total = 28 // per
+        assert seen == pytest.approx([
+            1e-3 * min(1, (total + 1 - k) / (total / 2 + 1))
+            for k in (step // per + 1 for step in range(27))])
+        with open(run.out / "log.csv") as file:
+            assert [float(r["lr"]) for r in csv.DictReader(file)] == pytest.approx(seen, rel=1e-5)
+
+
+# Every option that is said to change the mathematics, with another value.
+FLIPPED = dict(
+    size=20, zoom=1.5, flip=False, channels=1, model="one_way", width=3, blocks=2,
+    upsample="transpose", disc_width=3, disc_depth=1, adversarial="log", reconstruction="L2",
+    lambda_adversarial=0.5, lambda_cycle_A=5.0, lambda_cycle_B=5.0, lambda_identity=0.5,
+    pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, beta1=0.9, beta2=0.9, seed=1,
+    precision="bf16")
+SAME = dict(epochs=3, device="cpu", log_every=1, sample_every=100, save_seconds=1.0)
+
+
+def test_every_option_is_looked_at():
+    assert FLIPPED.keys() | SAME.keys() | {"data"} == {f.name for f in fields(Config)}
+
+
+@pytest.fixture(scope="module")
+def plain(photos, tmp_path_factory):
+    settings = TINY | dict(data=str(photos), pool_size=2, sample_every=100, steps=30)
+    return settings, trained(Config(**settings), tmp_path_factory.mktemp("run") / "plain")
+
+
+@pytest.mark.parametrize("name", FLIPPED | SAME)
+def test_options_have_an_effect_where_they_should(name, plain, tmp_path):
+    settings, weights = plain
+    changed = trained(Config(**settings | {name: (FLIPPED | SAME)[name]}), tmp_path / "run")
+    assert differ(weights, changed) == (name in FLIPPED)
+
+
+def test_epochs_have_an_effect_without_steps(plain, tmp_path):
+    settings, _ = plain
+    short, long = (trained(Config(**settings | dict(steps=0, epochs=n, flat=0.0)),
+                           tmp_path / str(n)) for n in (2, 3))
+    assert differ(short, long)
+
+
+@pytest.fixture(scope="module")
+def toy_run(tmp_path_factory):
+    """A whole run on a toy set of two images a folder."""
+    from minicyclegan import toy
+    root = tmp_path_factory.mktemp("toy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy, "COUNTS", dict(trainA=3, trainB=3, testA=2, testB=2))
+        toy.draw_dataset(root / "data", size=16)
+    assert train(Config(**TINY | dict(data=str(root / "data"), sample_every=2)), root / "run") == 0
+    return root / "run"
+
+
+def test_what_a_run_leaves(toy_run):
+    assert sorted(p.name for p in toy_run.iterdir()) == [
+        "checkpoint.pt", "config.json", "log.csv", "losses.png", "samples", "scores.json",
+        "scores.png"]
+    assert sorted(p.name for p in (toy_run / "samples").iterdir()) == [
+        "step_000002.png", "step_000004.png"]
+    config = Config(**json.loads((toy_run / "config.json").read_text()))
+    assert config.steps == 4
+    with open(toy_run / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [r["step"] for r in rows] == ["2", "4"]
+    assert {"adversarial_A", "cycle_B", "discriminator_A"} < rows[0].keys()
+    scores = json.loads((toy_run / "scores.json").read_text())
+    assert scores["images"] == 2
+    assert {"mae", "mae_nothing", "psnr", "ssim", "mae_animal", "mae_background"} < scores[
+        "A_to_B"].keys() == scores["B_to_A"].keys()
+    checkpoint = load_checkpoint(toy_run)
+    assert all(not key.startswith(("module.", "_orig_mod."))
+               for network in checkpoint["networks"].values() for key in network)
+
+
+def test_an_existing_run_is_left_alone(toy_run):
+    with pytest.raises(InputError, match="exists already.*--resume"):
+        train(Config(**TINY), toy_run)
+
+
+def test_the_log_holds_means(plain, tmp_path):
+    """A line covers the steps since the line before it, not the last of them alone."""
+    settings, _ = plain
+    rows = {}
+    for every in (1, 4):
+        run = Run(Config(**settings | dict(log_every=every)), tmp_path / str(every))
+        for _ in range(8):
+            run.one_step(tqdm(disable=True))
+        with open(run.out / "log.csv") as file:
+            rows[every] = [float(r["cycle_A"]) for r in csv.DictReader(file)]
+    assert rows[4] == pytest.approx([sum(rows[1][:4]) / 4, sum(rows[1][4:]) / 4], rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_resume_is_exact(precision, photos, tmp_path, monkeypatch):
+    """Stopped twice in mid-epoch and gone on: weights, moments, pools and log as if never."""
+    settings = dict(data=str(photos), steps=9, pool_size=2, log_every=3, precision=precision)
+    config = Config(**TINY | settings)
+    assert train(config, tmp_path / "whole") == 0
+
+    def stop_at(*steps):
+        one_step = Run.one_step
+
+        def stepping(self, bar):
+            one_step(self, bar)
+            if self.step in steps:
+                os.kill(os.getpid(), signal.SIGTERM)
+        monkeypatch.setattr(Run, "one_step", stepping)
+
+    with monkeypatch.context() as monkeypatch:
+        stop_at(2, 5)
+        assert train(config, tmp_path / "stopped") == 143
+        assert load_checkpoint(tmp_path / "stopped")["step"] == 2
+        with open(tmp_path / "stopped" / "log.csv", "a") as log:
+            log.write("3,1,0.001,9,9,9,9,9,9\n4,1,0.0")  # written after the checkpoint, and torn
+        assert resume(tmp_path / "stopped") == 143
+        assert load_checkpoint(tmp_path / "stopped")["step"] == 5
+        assert resume(tmp_path / "stopped") == 0
+
+    whole, stopped = (load_checkpoint(tmp_path / name) for name in ("whole", "stopped"))
+    assert same(whole, stopped)
+    assert ((tmp_path / "whole" / "log.csv").read_text()
+            == (tmp_path / "stopped" / "log.csv").read_text())
+
+
+def same(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return torch.equal(one, other) if torch.is_tensor(one) else one == other
+
+
+def test_a_resumed_run_keeps_its_options(toy_run):
+    with pytest.raises(InputError, match="--lr is 0.001.*not 0.5"):
+        resume(toy_run, lr=0.5)
+    assert resume(toy_run, device="cpu", lr=1e-3) == 0  # nothing left to do: scores once more
+
+
+def test_the_same_seed_gives_the_same_run(plain, tmp_path):
+    settings, weights = plain
+    assert not differ(weights, trained(Config(**settings), tmp_path / "again"))
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(size=30), "--size must be a multiple of 4"), (dict(size=4), "--size must be .*at least"),
+    (dict(batch=0), "--batch must be at least 1"), (dict(lr=float("nan")), "--lr must be a finite"),
+    (dict(beta1=1.5), "--beta1 must lie between 0 and 1"),
+    (dict(upsample="bilinear"), "--upsample is one of transpose, resize"),
+    (dict(lambda_adversarial=0, lambda_cycle_A=0, lambda_cycle_B=0), "nothing is left to learn"),
+])
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(InputError, match=message):
+        Config(**options)
+
+
+def test_more_to_a_batch_than_there_are_images(photos, tmp_path):
+    with pytest.raises(InputError, match="--batch 8 is more than the 7 images"):
+        train(Config(**TINY | dict(data=str(photos), batch=8)), tmp_path / "run")
+
+
+def test_preset_of_the_paper():
+    config = Config(**PRESETS["paper"])
+    assert (config.size, round(config.size * config.zoom)) == (256, 286)
+    assert config.flip and config.batch == 1
+    assert (config.width, config.blocks, config.upsample) == (64, 9, "transpose")
+    assert (config.disc_width, config.disc_depth) == (64, 3)
+    assert (config.lr, config.beta1, config.beta2) == (2e-4, 0.5, 0.999)
+    assert (config.epochs, config.flat, config.steps) == (200, 0.5, 0)
+    assert config.adversarial == "least_squares" and config.reconstruction == "L1"
+    assert config.lambda_cycle_A == config.lambda_cycle_B == 10 and config.pool_size == 50
+    assert asdict(config)["lambda_identity"] == 0

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from minicyclegan import Generator, InputError, to_image, to_tensor, translate, translate_image
+from minicyclegan.checkpoint import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = dict(width=2, blocks=1, channels=3, upsample="transpose", data="data/toy", size=16)
+    torch.manual_seed(0)
+    G_AB, G_BA = Generator(2, 1), Generator(2, 1)
+    save_checkpoint(folder / "checkpoint.pt", {"config": config, "networks": {
+        "G_AB": G_AB.state_dict(), "G_BA": G_BA.state_dict()}})
+    return folder, G_AB, G_BA
+
+
+class Echo(torch.nn.Module):
+    """Not a generator: gives the image back, and takes the same sizes only."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, image):
+        assert image.shape[-1] % 4 == image.shape[-2] % 4 == 0 and min(image.shape[-2:]) >= 8
+        return image
+
+
+def picture(width, height, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (7, 7), (8, 8), (33, 18), (101, 64)])
+def test_every_size_is_kept(size):
+    image = picture(*size)
+    out = translate_image(Echo(), image)
+    assert np.array_equal(np.asarray(out), np.asarray(image))  # padded and cropped at one place
+    assert translate_image(Generator(2, 1), image).size == size
+    assert translate_image(Generator(2, 1, channels=1), image.convert("L")).mode == "L"
+
+
+def test_a_size_that_fits_is_left_alone():
+    generator, image = Generator(2, 1), picture(16, 12)
+    with torch.no_grad():
+        expected = to_image(generator(to_tensor(image)[None])[0])
+    assert np.array_equal(np.asarray(translate_image(generator, image)), np.asarray(expected))
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    for i, name in enumerate(["a.png", "b b.JPG", "ü.bmp", "d.tif"]):
+        picture(9 + i, 14, i).save(folder / name)
+    return folder
+
+
+def test_a_folder_and_a_file_both_ways(run, inputs, tmp_path):
+    folder, G_AB, G_BA = run
+    extra = tmp_path / "extra.png"
+    picture(16, 16, 9).save(extra)
+    files = translate(folder, "B", [inputs, extra], tmp_path / "to_B", device="cpu")
+    assert sorted(f.name for f in files) == sorted(
+        ["a.png", "b b.JPG", "ü.bmp", "d.tif", "extra.png"])
+    for file in files:
+        source = extra if file.name == extra.name else inputs / file.name
+        with Image.open(file) as out, Image.open(source) as image:
+            assert out.size == image.size and out.format == image.format
+    translate(folder / "checkpoint.pt", "A", [extra], tmp_path / "to_A", device="cpu")
+    for to, generator in (("B", G_AB), ("A", G_BA)):
+        with Image.open(tmp_path / f"to_{to}" / "extra.png") as out:
+            assert np.array_equal(np.asarray(out), np.asarray(
+                translate_image(generator, picture(16, 16, 9))))
+
+
+def test_nothing_is_written_over(run, inputs, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "d.tif").write_text("mine")
+    with pytest.raises(InputError, match="d.tif exists already.*--overwrite"):
+        translate(run[0], "B", [inputs], out)
+    assert [p.name for p in out.iterdir()] == ["d.tif"]
+    assert (out / "d.tif").read_text() == "mine"
+    assert len(translate(run[0], "B", [inputs], out, overwrite=True)) == 4
+    before = (inputs / "a.png").read_bytes()
+    with pytest.raises(InputError, match="exists already"):  # an input is never written over
+        translate(run[0], "B", [inputs], inputs, overwrite=True)
+    assert (inputs / "a.png").read_bytes() == before
+
+
+def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
+    out = tmp_path / "out"
+    (inputs / "broken.png").write_text("rubbish")
+    (tmp_path / "a.png").write_bytes((inputs / "a.png").read_bytes())
+    for given, message in (([inputs], "broken.png is not an image"),
+                           ([tmp_path / "none.png"], "none.png does not exist"),
+                           ([inputs / "a.png", tmp_path / "a.png"], "the same name")):
+        with pytest.raises(InputError, match=message):
+            translate(run[0], "B", given, out)
+    assert not out.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file cannot be made a folder"):
+        translate(run[0], "B", [inputs / "a.png"], tmp_path / "file")
