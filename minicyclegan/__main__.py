@@ -43,7 +43,7 @@ def parser():
 
     sub = command("train", run_train, "train on a folder of images, or on the toy set",
                   "train --data horse2zebra --size 128 --out runs/horses")
-    sub.add_argument("--preset", choices=list(PRESETS), default="toy",
+    sub.add_argument("--preset", choices=list(PRESETS),
                      help="where the options start: toy (default; minutes on a CPU) or paper "
                           "(256×256, the paper's recipe)")
     sub.add_argument("--out", type=Path, metavar="RUN",
@@ -78,7 +78,7 @@ def parser():
                      "file name (default: the run's)")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
     sub.add_argument("--picture", type=Path, metavar="FILE", help="draw the best, the median and "
-                     "the worst image there (PNG)")
+                     "the worst image there (default: scores.png in the run, renewed)")
     add_overwrite(sub)
 
     sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
@@ -101,10 +101,11 @@ def add_overwrite(sub):
 def run_train(args):
     options = {f.name: getattr(args, f.name) for f in fields(Config) if f.name in args}
     if args.resume:
-        if args.out:
-            raise InputError("--resume goes on in its own folder; leave --out away.")
+        if args.out or args.preset:
+            raise InputError("--resume goes on in its own folder with its own options; "
+                             "leave --out and --preset away.")
         return resume(args.resume, **options)
-    config = Config(**PRESETS[args.preset] | options)
+    config = Config(**PRESETS[args.preset or "toy"] | options)
     return train(config, args.out or free_name(Path("runs") / Path(config.data).name))
 
 
@@ -128,7 +129,11 @@ def run_evaluate(args):
     config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
     generators = [load_generator(args.model, to, device)[0] for to in "BA"]
     pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
-    print(write_scores(*generators, pairs, device, args.json, args.picture))
+    run = Path(args.model) if Path(args.model).is_dir() else Path(args.model).parent
+    picture = args.picture or run / (
+        f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
+    print(write_scores(*generators, pairs, device, args.json, picture))
+    print(f"the best, the median and the worst are in {picture}")
 
 
 def run_draw(args):
@@ -146,6 +151,10 @@ def main(arguments=None):
         return args.run(args) or 0
     except InputError as error:
         print(f"minicyclegan {args.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written to
+        print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
+              f"written ({error.strerror or error}).", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)

@@ -43,9 +43,8 @@ class OneWayGAN(nn.Module):
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.lambda_adversarial, self.lambda_cycle_A = lambda_adversarial, lambda_cycle_A
         self.precision = precision
-        self.pool_B = ImagePool(pool_size, seed)
-        self.optimizer_G = adam([G_AB, G_BA], lr, betas)
-        self.optimizer_D = adam([D_B], lr, betas)
+        self.pools = {"B": ImagePool(pool_size, seed)}
+        self.optimizers = {"G": adam([G_AB, G_BA], lr, betas), "D": adam([D_B], lr, betas)}
 
     def step(self, real_A, real_B):
         """Train all networks once on a batch: two tensors (N, C, H, W) in [-1, 1], same shape.
@@ -57,12 +56,12 @@ class OneWayGAN(nn.Module):
         self.D_B.requires_grad_(False)  # D_B judges here, but does not learn from G's step
         total, named, fake_B = self.generator_losses(
             real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B", self.lambda_cycle_A)
-        descend(self.optimizer_G, total)
+        descend(self.optimizers["G"], total)
         self.D_B.requires_grad_(True)
 
         if self.lambda_adversarial:
-            loss = self.discriminator_loss(self.D_B, real_B, self.pool_B.query(fake_B))
-            descend(self.optimizer_D, loss)
+            loss = self.discriminator_loss(self.D_B, real_B, self.pools["B"].query(fake_B))
+            descend(self.optimizers["D"], loss)
             named["discriminator_B"] = loss.detach()
         return named
 
@@ -108,14 +107,6 @@ class OneWayGAN(nn.Module):
             y = y.float()  # losses, and what other networks are fed, in full precision
         return y.split([len(b) for b in batches])
 
-    def optimizers(self):
-        """The optimizers by name."""
-        return {"G": self.optimizer_G, "D": self.optimizer_D}
-
-    def pools(self):
-        """The image pools by name."""
-        return {"B": self.pool_B}
-
 
 class CycleGAN(OneWayGAN):
     """The one-way GAN and its mirror image: G_AB, G_BA, D_A and D_B (write-up, section 3).
@@ -139,8 +130,8 @@ class CycleGAN(OneWayGAN):
                          **one_way)
         self.D_A = D_A
         self.lambda_cycle_B, self.lambda_identity = lambda_cycle_B, lambda_identity
-        self.pool_A = ImagePool(pool_size, seed + 1)
-        self.optimizer_D = adam([D_A, D_B], lr, betas)
+        self.pools["A"] = ImagePool(pool_size, seed + 1)
+        self.optimizers["D"] = adam([D_A, D_B], lr, betas)
 
     def step(self, real_A, real_B):
         """Train the four networks once on a batch: two tensors (N, C, H, W) in [-1, 1].
@@ -149,26 +140,25 @@ class CycleGAN(OneWayGAN):
         cycle_A and _B, identity_A and _B, discriminator_A and _B. What is switched off is
         neither computed nor returned.
         """
-        self.D_A.requires_grad_(False), self.D_B.requires_grad_(False)
+        for D in (self.D_A, self.D_B):  # they judge here, but do not learn from G's step
+            D.requires_grad_(False)
         total_AB, named_AB, fake_B = self.generator_losses(
             real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B",
             self.lambda_cycle_A, self.lambda_identity * self.lambda_cycle_B)
         total_BA, named_BA, fake_A = self.generator_losses(
             real_B, real_A, self.G_BA, self.G_AB, self.D_A, "B", "A",
             self.lambda_cycle_B, self.lambda_identity * self.lambda_cycle_A)
-        descend(self.optimizer_G, total_AB + total_BA)
-        self.D_A.requires_grad_(True), self.D_B.requires_grad_(True)
+        descend(self.optimizers["G"], total_AB + total_BA)
+        for D in (self.D_A, self.D_B):
+            D.requires_grad_(True)
 
         named = named_AB | named_BA
         if self.lambda_adversarial:
-            loss_A = self.discriminator_loss(self.D_A, real_A, self.pool_A.query(fake_A))
-            loss_B = self.discriminator_loss(self.D_B, real_B, self.pool_B.query(fake_B))
-            descend(self.optimizer_D, loss_A + loss_B)
+            loss_A = self.discriminator_loss(self.D_A, real_A, self.pools["A"].query(fake_A))
+            loss_B = self.discriminator_loss(self.D_B, real_B, self.pools["B"].query(fake_B))
+            descend(self.optimizers["D"], loss_A + loss_B)
             named |= {"discriminator_A": loss_A.detach(), "discriminator_B": loss_B.detach()}
         return named
-
-    def pools(self):
-        return {"A": self.pool_A, "B": self.pool_B}
 
 
 def adam(networks, lr, betas):

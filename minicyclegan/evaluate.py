@@ -107,14 +107,11 @@ def table(scores):
 
 
 def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
-    """Evaluate; write the scores as JSON, and a picture of the best, the median and the worst
-    image of either direction with their errors; a file that is None is not written. Returns the
-    table as a text."""
+    """Evaluate; write the scores as JSON (unless `json_file` is None) and a picture of the best,
+    the median and the worst image of either direction. Returns the table as a text."""
     scores, examples = evaluate(G_AB, G_BA, pairs, device)
     if json_file:
         Path(json_file).write_text(json.dumps(scores, indent=2) + "\n")
-    if not picture:
-        return table(scores)
     columns, heads = [], []
     for way, rows in examples.items():
         for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):

@@ -1,6 +1,7 @@
 """Pictures for people: rows of images, and the curves of a run."""
 
 import csv
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 
@@ -34,8 +35,10 @@ def show(rows, titles, path=None, heads=()):
 
 def loss_curves(log, path=None):
     """Draw the losses in a run's log.csv: one panel a kind, domain A blue, domain B orange."""
-    with open(log, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = []  # none before the first line is due
+    if Path(log).exists():
+        with open(log, newline="") as file:
+            rows = list(csv.DictReader(file))
     names = [n for n in (rows[0] if rows else ()) if n[-2:] in ("_A", "_B")]
     kinds = list(dict.fromkeys(n[:-2] for n in names)) or ["loss"]
     figure, axes = plt.subplots(1, len(kinds), squeeze=False, layout="constrained",
@@ -49,7 +52,8 @@ def loss_curves(log, path=None):
         if kind == "discriminator":
             axis.axhline(0.25, color="gray", lw=0.8, ls=":")  # a D that cannot tell (squares)
         axis.set(title=kind, xlabel="step", ylim=(0, None))
-        axis.legend(fontsize=8)
+        if names:
+            axis.legend(fontsize=8)
     return finish(figure, path)
 
 

@@ -41,7 +41,7 @@ class Scene:
     tail: float  # swing of the tail, radians
     horizon: float  # from the top
     hills: tuple  # phases of the two waves that make the hills
-    light: float  # 1 is full daylight
+    light: float  # on the land; 1 is full daylight, less is a cloud's shadow
     tufts: tuple  # (x, depth, height, brightness) of each tuft of grass
 
     @staticmethod
@@ -54,7 +54,7 @@ class Scene:
             slope=rng.uniform(-0.06, 0.06), neck=rng.uniform(0.45, 1.05),
             legs=tuple(rng.uniform(-0.3, 0.3) for _ in range(4)), tail=rng.uniform(0.1, 0.6),
             horizon=rng.uniform(0.28, 0.46), hills=(rng.uniform(0, 6.3), rng.uniform(0, 6.3)),
-            light=rng.uniform(0.92, 1.06),
+            light=rng.uniform(0.8, 1.06),
             tufts=tuple((rng.random(), rng.random(), rng.uniform(0.5, 1.0), rng.uniform(-1, 1))
                         for _ in range(50)),
         )
@@ -103,17 +103,19 @@ def mask(scene, size=64):
 def _draw(scene, domain, size):
     colours, n = COLOURS[domain], size * OVERSAMPLING
 
-    def lit(colour, factor=1.0):
-        return tuple(min(255, round(c * factor * scene.light)) for c in colour)
+    # The light falls on the land, not on the sky: were everything dimmed alike, instance norm
+    # would take the difference out, and no generator could know it.
+    def lit(colour, light=scene.light):
+        return tuple(min(255, round(c * light)) for c in colour)
 
-    def mixed(one, other, t):
-        return lit([a + (b - a) * t for a, b in zip(one, other, strict=True)])
+    def mixed(one, other, t, light=scene.light):
+        return lit([a + (b - a) * t for a, b in zip(one, other, strict=True)], light)
 
     image, animal = Image.new("RGB", (n, n)), Image.new("L", (n, n))
     pen, horizon = ImageDraw.Draw(image), scene.horizon * n
     for y in range(n):  # sky above the horizon, ground below it
         if y < horizon:
-            pen.line((0, y, n, y), mixed(colours["sky"], colours["haze"], y / horizon))
+            pen.line((0, y, n, y), mixed(colours["sky"], colours["haze"], y / horizon, 1))
         else:
             depth = (y - horizon) / (n - horizon)
             pen.line((0, y, n, y), mixed(colours["far"], colours["near"], depth))
@@ -132,12 +134,12 @@ def _draw(scene, domain, size):
 
     shadow = [place((dx * scene.scale, dy)) for dx, dy in ((-0.32, -0.02), (0.22, 0.02))]
     (x0, y0), (x1, y1) = shadow
-    pen.ellipse((min(x0, x1), y0, max(x0, x1), y1), fill=lit(colours["near"], 0.6))
+    pen.ellipse((min(x0, x1), y0, max(x0, x1), y1), fill=lit(colours["near"], 0.6 * scene.light))
     for start, end, r0, r1, stripes, far in _skeleton(scene):
         part = Image.new("L", (n, n))
         _capsule(ImageDraw.Draw(part), place(start), place(end), r0 * n, r1 * n)
-        shade = 0.8 if far else 1.0
-        image.paste(lit(colours["mane" if stripes is None else "coat"], shade), mask=part)
+        light = scene.light * (0.8 if far else 1.0)
+        image.paste(lit(colours["mane" if stripes is None else "coat"], light), mask=part)
         if domain == "B" and stripes:
             bands = Image.new("L", (n, n))
             _bands(ImageDraw.Draw(bands), place(start), place(end), max(r0, r1) * n, stripes)

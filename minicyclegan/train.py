@@ -41,78 +41,80 @@ from .toy import draw_dataset
 TOY = "data/toy"
 
 
-def option(default, help, choices=None):
-    return field(default=default, metadata={"help": help, "choices": choices})
+def option(default, help, choices=None, least=None, most=None):
+    return field(default=default, metadata=dict(help=help, choices=choices, least=least,
+                                                most=most))
 
 
 @dataclass
 class Config:
-    """All options of a run. The defaults are the preset "toy"; PRESETS has the paper's."""
+    """All options of a run. The defaults are the preset "toy"; PRESETS has the paper's.
+
+    Raises InputError for a value that no run can use.
+    """
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
     size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4")
-    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop")
+    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
-    width: int = option(16, "channels after the generator's first layer")
-    blocks: int = option(3, "residual blocks of the generator")
+    width: int = option(16, "channels after the generator's first layer", least=1)
+    blocks: int = option(3, "residual blocks of the generator", least=0)
     upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
-    disc_width: int = option(32, "channels after the discriminator's first layer")
-    disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels")
+    disc_width: int = option(32, "channels after the discriminator's first layer", least=1)
+    disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
+                             least=1, most=6)
     # the losses
     adversarial: str = option("least_squares", "adversarial loss", ("least_squares", "log"))
     reconstruction: str = option("L1", "cycle loss", ("L1", "L2"))
-    lambda_adversarial: float = option(1.0, "weight of the adversarial losses")
-    lambda_cycle_A: float = option(10.0, "weight of the cycle A to B to A")
-    lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B")
-    lambda_identity: float = option(0.0, "weight of the identity losses, times the cycle's")
-    pool_size: int = option(50, "past fakes shown to the discriminators again")
+    lambda_adversarial: float = option(1.0, "weight of the adversarial losses", least=0)
+    lambda_cycle_A: float = option(10.0, "weight of the cycle A to B to A", least=0)
+    lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
+    lambda_identity: float = option(0.0, "weight of the identity losses, times the "
+                                    "cycle's, if both ways", least=0)
+    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0)
     # the optimisation
-    epochs: int = option(200, "times to go through the larger domain")
-    steps: int = option(1500, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts")
-    flat: float = option(0.5, "share of the run at the full learning rate, before it falls")
-    batch: int = option(2, "images of each domain in a step")
-    lr: float = option(1e-3, "learning rate of Adam")
-    beta1: float = option(0.5, "Adam's first beta")
-    beta2: float = option(0.999, "Adam's second beta")
-    seed: int = option(0, "of the weights, the data order and the pools")
-    # where and how: these do not change what is learned
+    epochs: int = option(200, "times to go through the larger domain", least=1)
+    steps: int = option(1500, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
+                        least=0)
+    flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
+                         least=0, most=1)
+    batch: int = option(2, "images of each domain in a step", least=1)
+    lr: float = option(1e-3, "learning rate of Adam", least=0)
+    beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
+    beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
+    seed: int = option(0, "of the weights, the data order and the pools", least=0)
+    # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
                             ("auto", "fp32", "bf16"))
-    log_every: int = option(20, "steps from one line of log.csv to the next")
-    sample_every: int = option(250, "steps from one picture of samples to the next")
-    save_seconds: float = option(60.0, "seconds from one checkpoint to the next")
+    log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
+    sample_every: int = option(250, "steps from one picture of samples to the next", least=1)
+    save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
 
     def __post_init__(self):
         for f in fields(self):
-            value, choices = getattr(self, f.name), f.metadata["choices"]
-            if choices and value not in choices:
-                raise InputError(f"--{dashed(f.name)} is one of {', '.join(map(str, choices))}, "
+            flag, value, rule = f"--{dashed(f.name)}", getattr(self, f.name), f.metadata
+            if rule["choices"] and value not in rule["choices"]:
+                raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
                                  f"not {value}.")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"--{dashed(f.name)} must be a finite number, not {value}.")
-        at_least = {"width": 1, "blocks": 0, "disc_width": 1, "disc_depth": 1, "epochs": 1,
-                    "steps": 0, "batch": 1, "pool_size": 0, "lr": 0, "log_every": 1,
-                    "sample_every": 1, "lambda_adversarial": 0, "lambda_cycle_A": 0,
-                    "lambda_cycle_B": 0, "lambda_identity": 0, "zoom": 1, "seed": 0}
-        for name, least in at_least.items():
-            if getattr(self, name) < least:
-                raise InputError(f"--{dashed(name)} must be at least {least}, "
-                                 f"not {getattr(self, name)}.")
-        for name in ("flat", "beta1", "beta2"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"--{dashed(name)} must lie between 0 and 1, "
-                                 f"not {getattr(self, name)}.")
+            if rule["least"] is not None and not value >= rule["least"]:  # also not a number
+                raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
+            if rule["most"] is not None and value > rule["most"]:
+                raise InputError(f"{flag} must be at most {rule['most']}, not {value}.")
+            if value == math.inf:
+                raise InputError(f"{flag} must be finite.")
         smallest = Discriminator(1, self.disc_depth).smallest_input()
         if self.size % 4 or self.size < smallest:
             raise InputError(f"--size must be a multiple of 4 and at least {smallest} for a "
                              f"discriminator of depth {self.disc_depth}, not {self.size}.")
-        if not (self.lambda_adversarial or self.lambda_cycle_A or self.lambda_cycle_B):
-            raise InputError("--lambda-adversarial, --lambda-cycle-A and --lambda-cycle-B are all "
-                             "0: nothing is left to learn; give one of them a weight.")
+        weights = ["lambda_adversarial", "lambda_cycle_A", "lambda_cycle_B"]
+        used = weights if self.model == "cyclegan" else weights[:2]
+        if not any(getattr(self, name) for name in used):
+            raise InputError(f"--{' and --'.join(map(dashed, used))} are 0: nothing is left to "
+                             "learn; give one of them a weight.")
 
 
 PRESETS = {
@@ -166,24 +168,6 @@ def pick_precision(name, device):
     return "bf16" if fast else "fp32"
 
 
-class StopSignal:
-    """Ctrl-C and SIGTERM set `.number` and wait for the step to end; a second one is obeyed."""
-
-    def __enter__(self):
-        self.number, self.before = 0, {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self.note)
-        return self
-
-    def note(self, number, frame):
-        self.number = number
-        signal.signal(number, self.before[number])
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-
 def train(config, out):
     """Train a new run into the folder `out`. Returns 0, or 128 + the signal that stopped it."""
     out = Path(out)
@@ -196,7 +180,11 @@ def train(config, out):
 def resume(out, **changes):
     """Go on with the run in `out` where it stopped; `changes` may name a device and no more."""
     checkpoint = load_checkpoint(out)
-    config = Config(**checkpoint["config"])
+    try:
+        config = Config(**checkpoint["config"])
+    except TypeError as error:
+        raise InputError(f"{out} was written by another version of minicyclegan ({error}); "
+                         "go on with that one.") from error
     for name, value in changes.items():
         if name not in ("device", "save_seconds") and value != getattr(config, name):
             raise InputError(f"--{dashed(name)} is {getattr(config, name)} in {out}, not {value}; "
@@ -238,39 +226,40 @@ class Run:
 
     def test_images(self):
         """The pairs to score (None where they are not known) and eight images to look at."""
-        config = self.config
-        root = Path(config.data)
-        if not ((root / "testA").is_dir() and (root / "testB").is_dir()):
-            split, pairs = "train", None
-        else:
+        config, root, pairs = self.config, Path(self.config.data), None
+        split = "test" if all((root / f"test{d}").is_dir() for d in "AB") else "train"
+        if split == "test":
             try:
-                split, pairs = "test", PairedImages(config.data, config.size, config.channels)
+                pairs = PairedImages(root, config.size, config.channels)
             except InputError:  # real data: nobody knows the zebra that a horse would be
-                split, pairs = "test", None
-        if pairs:
-            names = [pairs[i][1:3] for i in range(min(8, len(pairs)))]
-            return pairs, [torch.stack(images) for images in zip(*names, strict=True)]
-        return None, [torch.stack([
+                pass
+        return pairs, [torch.stack([
             square(read_image(f, config.channels), config.size)
             for f in list_images(root / f"{split}{domain}")[:8]]) for domain in "AB"]
 
     def go(self):
         """Train to the end, or until a signal; returns the exit code."""
-        began = time.monotonic()
-        saved = began
-        with StopSignal() as stop, tqdm(total=self.steps, initial=self.step, unit="step",
-                                        desc=self.out.name, dynamic_ncols=True) as bar:
-            while self.step < self.steps and not stop.number:
-                self.one_step(bar)
-                bar.update()
-                if time.monotonic() - saved > self.config.save_seconds:
-                    self.save()
-                    saved = time.monotonic()
+        began = saved = time.monotonic()
+        signals = []  # Ctrl-C and SIGTERM are noted, and wait for the step to end
+        before = {number: signal.signal(number, lambda number, frame: signals.append(number))
+                  for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with tqdm(total=self.steps, initial=self.step, unit="step", desc=self.out.name,
+                      dynamic_ncols=True) as bar:
+                while self.step < self.steps and not signals:
+                    self.one_step(bar)
+                    bar.update()
+                    if time.monotonic() - saved > self.config.save_seconds:
+                        self.save()
+                        saved = time.monotonic()
             self.save()
-        if stop.number:
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if signals:
             print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
                   f"  minicyclegan train --resume {self.out}", file=sys.stderr)
-            return 128 + stop.number
+            return 128 + signals[0]
         self.finish(time.monotonic() - began)
         return 0
 
@@ -285,7 +274,7 @@ class Run:
             learning_rate_factor(self.step + 1, self.steps, round(config.flat * self.steps))
             if config.steps else
             learning_rate_factor(epoch + 1, config.epochs, round(config.flat * config.epochs)))
-        for optimizer in self.model.optimizers().values():
+        for optimizer in self.model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr
         for name, loss in self.model.step(real_A, real_B).items():
@@ -302,7 +291,7 @@ class Run:
 
     def log(self, row):
         with open(self.out / "log.csv", "a", newline="") as file:
-            writer = csv.DictWriter(file, row)
+            writer = csv.DictWriter(file, row, lineterminator="\n")
             if file.tell() == 0:
                 writer.writeheader()
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
@@ -311,7 +300,7 @@ class Run:
         """Take lines back that were written after the checkpoint: they will be written again."""
         log = self.out / "log.csv"
         if log.exists():
-            head, *lines = log.read_text().splitlines(keepends=True)
+            head, *lines = log.read_text().splitlines(keepends=True) or [""]
             kept = [line for line in lines if line.endswith("\n")
                     and int(line.split(",")[0]) <= self.step]
             log.write_text(head + "".join(kept) if kept else "")
@@ -328,13 +317,14 @@ class Run:
         rows |= {"true_A": real_A} if self.pairs else {}
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
+        plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
 
     def save(self):
         save_checkpoint(self.out / "checkpoint.pt", {
             "config": asdict(self.config), "precision": self.precision, "step": self.step,
             "networks": {k: n.state_dict() for k, n in self.networks.items()},
-            "optimizers": {k: o.state_dict() for k, o in self.model.optimizers().items()},
-            "pools": {k: p.state_dict() for k, p in self.model.pools().items()},
+            "optimizers": {k: o.state_dict() for k, o in self.model.optimizers.items()},
+            "pools": {k: p.state_dict() for k, p in self.model.pools.items()},
             "sums": self.sums,
         })
 
@@ -342,14 +332,13 @@ class Run:
         self.step = checkpoint["step"]
         for name, network in self.networks.items():
             load_network(network, checkpoint, name)
-        for name, optimizer in self.model.optimizers().items():
+        for name, optimizer in self.model.optimizers.items():
             optimizer.load_state_dict(checkpoint["optimizers"][name])
-        for name, pool in self.model.pools().items():
+        for name, pool in self.model.pools.items():
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
 
     def finish(self, seconds):
-        plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
         print(f"{self.out}: {self.steps} steps; {seconds / 60:.1f} minutes on {self.device.type} "
               f"in {self.precision}")
         if self.pairs:

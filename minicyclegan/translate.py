@@ -8,7 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .checkpoint import load_generator, pick_device
-from .data import list_images, read_image, to_image, to_tensor
+from .data import SUFFIXES, list_images, read_image, to_image, to_tensor
 from .errors import InputError
 
 
@@ -62,7 +62,10 @@ def translate(run, to, inputs, out, overwrite=False, device="auto"):
 
 
 def check_readable(file):
-    """Raise InputError where a file is missing or its head is not that of an image."""
+    """Raise InputError where a file is missing or is no image that could be written again."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{file} does not end like an image ({', '.join(SUFFIXES)}); "
+                         "name image files or folders of them.")
     try:
         with Image.open(file):
             pass

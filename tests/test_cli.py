@@ -77,6 +77,10 @@ def test_translate_evaluate(trained, toy, capsys):
     assert main(evaluate) == 2
     assert "scores.json exists already" in capsys.readouterr().err
     assert main(evaluate + ["--overwrite"]) == 0
+    for arguments, name in (([], "scores.png"), (["--data", str(toy / "toy")], "scores_toy.png")):
+        assert main(["evaluate", folder, *arguments]) == 0
+        assert str(trained[0] / name) in capsys.readouterr().out
+        assert (trained[0] / name).exists()
     assert json.loads(scores.read_text()) == result  # and the same as at the end of training
     assert json.loads((trained[0] / "scores.json").read_text()) == result
 
@@ -119,7 +123,10 @@ BAD = {
     "output exists": (["train", "--data", "empty", "--out", "full"], "full exists already"),
     "output is a file": (["train", "--data", "empty", "--out", "file"], "file exists already"),
     "resume of nothing": (["train", "--resume", "empty"], "empty/checkpoint.pt does not exist"),
-    "resume elsewhere": (["train", "--resume", "empty", "--out", "r"], "leave --out away"),
+    "resume elsewhere": (["train", "--resume", "empty", "--out", "r"],
+                         "leave --out and --preset away"),
+    "resume by a preset": (["train", "--resume", "empty", "--preset", "toy"],
+                           "leave --out and --preset away"),
     "translate nothing": (["translate", "empty", "--to", "B", "file", "--out", "o"],
                           "empty/checkpoint.pt does not exist"),
     "translate by rubbish": (["translate", "file", "--to", "B", "file", "--out", "o"],

@@ -80,8 +80,8 @@ def test_each_half_of_the_step_trains_its_own(kind, make_cyclegan, make_one_way,
     descend, turns = cyclegan.descend, []
 
     def watched(optimizer, loss):
-        mine, others = (G, D) if optimizer is model.optimizer_G else (D, G)
-        turns.append("G" if optimizer is model.optimizer_G else "D")
+        mine, others = (G, D) if optimizer is model.optimizers["G"] else (D, G)
+        turns.append("G" if optimizer is model.optimizers["G"] else "D")
         for p in G + D:
             p.grad = None
         before = [p.detach().clone() for p in others], [p.detach().clone() for p in mine]

@@ -99,6 +99,7 @@ def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
     (tmp_path / "a.png").write_bytes((inputs / "a.png").read_bytes())
     for given, message in (([inputs], "broken.png is not an image"),
                            ([tmp_path / "none.png"], "none.png does not exist"),
+                           ([tmp_path / "notes.txt"], "notes.txt does not end like an image"),
                            ([inputs / "a.png", tmp_path / "a.png"], "the same name")):
         with pytest.raises(InputError, match=message):
             translate(run[0], "B", given, out)
