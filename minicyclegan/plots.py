@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from PIL import Image
 
 from .data import to_image
 
@@ -18,18 +19,20 @@ def show(rows, titles, path=None, heads=()):
     path    save there as PNG and close; else the figure is returned
     heads   a line of text above each column
     """
-    columns = max(len(row) for row in rows)
-    figure, axes = plt.subplots(len(rows), columns, squeeze=False, layout="constrained",
-                                figsize=(1.2 * columns + 0.8, 1.2 * len(rows)))
-    for line, row, title in zip(axes, rows, titles, strict=True):
-        for axis in line:
-            axis.set(xticks=[], yticks=[], frame_on=False)
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
-        for axis, tensor in zip(line, row, strict=False):
+    side = max(max(t.shape[1:]) for row in rows for t in row if t is not None)
+    pitch, columns = side + max(2, side // 16), max(len(row) for row in rows)
+    sheet = Image.new("RGB", (columns * pitch, len(rows) * pitch), "white")
+    for y, row in enumerate(rows):
+        for x, tensor in enumerate(row):
             if tensor is not None:
-                axis.imshow(to_image(tensor), cmap="gray", vmin=0, vmax=255)
-    for axis, head in zip(axes[0], heads, strict=False):
-        axis.set_title(head, fontsize=9)
+                sheet.paste(to_image(tensor), (x * pitch, y * pitch))
+    figure, axis = plt.subplots(layout="constrained",
+                                figsize=(1.2 * columns + 0.8, 1.2 * len(rows) + 0.3 * bool(heads)))
+    axis.imshow(sheet)
+    axis.set_frame_on(False)
+    axis.set_yticks([y * pitch + side / 2 for y in range(len(rows))], titles, fontsize=9)
+    axis.set_xticks([x * pitch + side / 2 for x in range(len(heads))], heads, fontsize=9)
+    axis.tick_params(length=0, labeltop=True, labelbottom=False)
     return finish(figure, path)
 
 

@@ -82,7 +82,7 @@ class Config:
     flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
                          least=0, most=1)
     batch: int = option(2, "images of each domain in a step", least=1)
-    lr: float = option(1e-3, "learning rate of Adam", least=0)
+    lr: float = option(5e-4, "learning rate of Adam", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
     seed: int = option(0, "of the weights, the data order and the pools", least=0)

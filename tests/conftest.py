@@ -47,5 +47,5 @@ def photos(tmp_path_factory):
     return root
 
 
-TINY = dict(size=16, width=2, blocks=1, disc_width=2, disc_depth=2, steps=4, log_every=2,
+TINY = dict(size=16, width=2, blocks=1, disc_width=2, disc_depth=2, steps=4, lr=1e-3, log_every=2,
             device="cpu", precision="fp32")
