@@ -20,8 +20,9 @@ def show(rows, titles, path=None, heads=()):
     heads   a line of text above each column
     """
     side = max(max(t.shape[1:]) for row in rows for t in row if t is not None)
-    pitch, columns = side + max(2, side // 16), max(len(row) for row in rows)
-    sheet = Image.new("RGB", (columns * pitch, len(rows) * pitch), "white")
+    gap, columns = max(2, side // 16), max(len(row) for row in rows)
+    pitch = side + gap
+    sheet = Image.new("RGB", (columns * pitch - gap, len(rows) * pitch - gap), "white")
     for y, row in enumerate(rows):
         for x, tensor in enumerate(row):
             if tensor is not None:
@@ -63,5 +64,5 @@ def loss_curves(log, path=None):
 def finish(figure, path):
     if path is None:
         return figure
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)

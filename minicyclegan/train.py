@@ -77,7 +77,7 @@ class Config:
     pool_size: int = option(50, "past fakes shown to the discriminators again", least=0)
     # the optimisation
     epochs: int = option(200, "times to go through the larger domain", least=1)
-    steps: int = option(1500, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
+    steps: int = option(1200, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
                         least=0)
     flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
                          least=0, most=1)
@@ -91,7 +91,7 @@ class Config:
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
                             ("auto", "fp32", "bf16"))
     log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
-    sample_every: int = option(250, "steps from one picture of samples to the next", least=1)
+    sample_every: int = option(300, "steps from one picture of samples to the next", least=1)
     save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
 
     def __post_init__(self):
