@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+import time
 from argparse import SUPPRESS
 from dataclasses import fields
 from pathlib import Path
 
 import matplotlib
 
-from . import __version__
+from . import __version__, parallel
 from .checkpoint import load_checkpoint, load_generator, pick_device
 from .data import PairedImages
 from .errors import InputError
@@ -99,6 +100,7 @@ def add_overwrite(sub):
 
 
 def run_train(args):
+    parallel.start()
     options = {f.name: getattr(args, f.name) for f in fields(Config) if f.name in args}
     if args.resume:
         if args.out or args.preset:
@@ -106,7 +108,8 @@ def run_train(args):
                              "leave --out and --preset away.")
         return resume(args.resume, **options)
     config = Config(**PRESETS[args.preset or "toy"] | options)
-    return train(config, args.out or free_name(Path("runs") / Path(config.data).name))
+    out = args.out or free_name(Path("runs") / Path(config.data).name)
+    return train(config, parallel.from_first(str(out)))
 
 
 def free_name(path):
@@ -150,6 +153,8 @@ def main(arguments=None):
     try:
         return args.run(args) or 0
     except InputError as error:
+        if parallel.rank():  # process 0 most likely says the same, and torchrun ends this one
+            time.sleep(5)
         print(f"minicyclegan {args.command}: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that may not be written to

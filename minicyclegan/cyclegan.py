@@ -10,7 +10,11 @@ and its mirror image, closed into a ring:
 
 Each step shares network calls. Instance norm treats every image of a batch by itself, so
 G_AB([real_A, real_B]) is the fake and the identity image in one call, and D_B([real_B, fakes])
-judges both: the same numbers, fewer and fuller calls.
+judges both: the same numbers, four calls where six would do as well.
+
+A step has two halves, one for the generators and one for the discriminators. Each is a function of
+a batch that returns one number to descend on, so several processes can share the work by wrapping
+just these two (parallel.py).
 """
 
 import itertools
@@ -32,38 +36,62 @@ class OneWayGAN(nn.Module):
     lr, betas         of Adam (section 7.1)
     precision         "fp32", or "bf16": the networks compute in bfloat16; weights and losses stay
                       in float32
+    fused             False: a network call for each kind of image, for networks of your own that
+                      look across the batch, as batch norm does
     seed              of the pool's random numbers
     """
 
     def __init__(self, G_AB, G_BA, D_B, adversarial="least_squares", reconstruction="L1",
                  lambda_adversarial=1.0, lambda_cycle_A=10.0, pool_size=50,
-                 lr=2e-4, betas=(0.5, 0.999), precision="fp32", seed=0):
+                 lr=2e-4, betas=(0.5, 0.999), precision="fp32", fused=True, seed=0):
         super().__init__()
         self.G_AB, self.G_BA, self.D_B = G_AB, G_BA, D_B
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.lambda_adversarial, self.lambda_cycle_A = lambda_adversarial, lambda_cycle_A
-        self.precision = precision
+        self.precision, self.fused = precision, fused
         self.pools = {"B": ImagePool(pool_size, seed)}
         self.optimizers = {"G": adam([G_AB, G_BA], lr, betas), "D": adam([D_B], lr, betas)}
+        self.compiled = {}  # what computes a network in its place, see compile
+        self.halves = {"G": self.generator_half, "D": self.discriminator_half}
 
     def step(self, real_A, real_B):
         """Train all networks once on a batch: two tensors (N, C, H, W) in [-1, 1], same shape.
 
         Returns the losses by name, detached and without their weights: adversarial_B (G_AB
-        against D_B), cycle_A (rec_A against real_A), discriminator_B. What is switched off is
-        neither computed nor returned.
+        against D_B), cycle_A (rec_A against real_A), discriminator_B; in a CycleGAN identity_B
+        too, and the same for the other direction. What is switched off is neither computed nor
+        returned.
         """
-        self.D_B.requires_grad_(False)  # D_B judges here, but does not learn from G's step
-        total, named, fake_B = self.generator_losses(
-            real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B", self.lambda_cycle_A)
+        discriminators = [n for name, n in self.named_children() if name.startswith("D_")]
+        for D in discriminators:  # they judge here, but do not learn from G's half
+            D.requires_grad_(False)
+        total, named, fakes = self.halves["G"](real_A, real_B)
         descend(self.optimizers["G"], total)
-        self.D_B.requires_grad_(True)
+        for D in discriminators:
+            D.requires_grad_(True)
 
         if self.lambda_adversarial:
-            loss = self.discriminator_loss(self.D_B, real_B, self.pools["B"].query(fake_B))
-            descend(self.optimizers["D"], loss)
-            named["discriminator_B"] = loss.detach()
+            pooled = {domain: self.pools[domain].query(fake) for domain, fake in fakes.items()}
+            total, judged = self.halves["D"](real_A, real_B, pooled)
+            descend(self.optimizers["D"], total)
+            named |= judged
         return named
+
+    def compile(self):
+        """Let torch.compile make the networks faster in `step`, a minute or more per shape of
+        batch; the networks themselves stay as they are."""
+        self.compiled = {n: torch.compile(n, dynamic=False) for n in self.children()}
+
+    def generator_half(self, real_A, real_B):
+        """The sum to descend on, the losses by name, and {"B": fake_B}."""
+        total, named, fake_B = self.generator_losses(
+            real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B", self.lambda_cycle_A)
+        return total, named, {"B": fake_B}
+
+    def discriminator_half(self, real_A, real_B, pooled):
+        """The sum to descend on, and the losses by name; `pooled` has fakes by domain."""
+        loss = self.discriminator_loss(self.D_B, real_B, pooled["B"])
+        return loss, {"discriminator_B": loss.detach()}
 
     def generator_losses(self, real_A, real_B, G_AB, G_BA, D_B, A, B, lambda_cycle,
                          lambda_identity=0.0):
@@ -98,11 +126,13 @@ class OneWayGAN(nn.Module):
         return losses.discriminator(*self.call(D_B, real_B, pooled_B), self.adversarial)
 
     def call(self, network, *batches):
-        """network(batch) for every batch, in one call; a tuple of as many results."""
+        """network(batch) for every batch, in one call if fused; a tuple of as many results."""
+        if not self.fused and len(batches) > 1:
+            return tuple(self.call(network, batch)[0] for batch in batches)
         x = batches[0] if len(batches) == 1 else torch.cat(batches)
         low = self.precision == "bf16"
         with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
-            y = network(x)
+            y = self.compiled.get(network, network)(x)
         if low:
             y = y.float()  # losses, and what other networks are fed, in full precision
         return y.split([len(b) for b in batches])
@@ -133,36 +163,26 @@ class CycleGAN(OneWayGAN):
         self.pools["A"] = ImagePool(pool_size, seed + 1)
         self.optimizers["D"] = adam([D_A, D_B], lr, betas)
 
-    def step(self, real_A, real_B):
-        """Train the four networks once on a batch: two tensors (N, C, H, W) in [-1, 1].
-
-        Returns the losses by name, detached and without their weights: adversarial_A and _B,
-        cycle_A and _B, identity_A and _B, discriminator_A and _B. What is switched off is
-        neither computed nor returned.
-        """
-        for D in (self.D_A, self.D_B):  # they judge here, but do not learn from G's step
-            D.requires_grad_(False)
+    def generator_half(self, real_A, real_B):
         total_AB, named_AB, fake_B = self.generator_losses(
             real_A, real_B, self.G_AB, self.G_BA, self.D_B, "A", "B",
             self.lambda_cycle_A, self.lambda_identity * self.lambda_cycle_B)
         total_BA, named_BA, fake_A = self.generator_losses(
             real_B, real_A, self.G_BA, self.G_AB, self.D_A, "B", "A",
             self.lambda_cycle_B, self.lambda_identity * self.lambda_cycle_A)
-        descend(self.optimizers["G"], total_AB + total_BA)
-        for D in (self.D_A, self.D_B):
-            D.requires_grad_(True)
+        return total_AB + total_BA, named_AB | named_BA, {"A": fake_A, "B": fake_B}
 
-        named = named_AB | named_BA
-        if self.lambda_adversarial:
-            loss_A = self.discriminator_loss(self.D_A, real_A, self.pools["A"].query(fake_A))
-            loss_B = self.discriminator_loss(self.D_B, real_B, self.pools["B"].query(fake_B))
-            descend(self.optimizers["D"], loss_A + loss_B)
-            named |= {"discriminator_A": loss_A.detach(), "discriminator_B": loss_B.detach()}
-        return named
+    def discriminator_half(self, real_A, real_B, pooled):
+        loss_A = self.discriminator_loss(self.D_A, real_A, pooled["A"])
+        loss_B = self.discriminator_loss(self.D_B, real_B, pooled["B"])
+        return loss_A + loss_B, {"discriminator_A": loss_A.detach(),
+                                 "discriminator_B": loss_B.detach()}
 
 
 def adam(networks, lr, betas):
-    return torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr, betas)
+    # One pass over all weights instead of a dozen; on Apple's GPUs only newer torch has it.
+    return torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr, betas,
+                            fused=not torch.backends.mps.is_available())
 
 
 def descend(optimizer, loss):

@@ -5,6 +5,7 @@ from (seed, epoch, index), so that a run which stops can go on as if it had not.
 """
 
 import random
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,9 +62,18 @@ def read_image(path, channels=3):
 
 def to_tensor(image):
     """PIL image or uint8 array (H, W) or (H, W, C) to a float tensor (C, H, W) in [-1, 1]."""
+    return to_float(to_bytes(image))
+
+
+def to_bytes(image):
+    """PIL image or uint8 array (H, W) or (H, W, C) to a uint8 tensor (C, H, W)."""
     array = np.array(image)  # a copy: PIL's own memory is read-only
-    tensor = torch.from_numpy(array if array.ndim == 3 else array[..., None])
-    return tensor.permute(2, 0, 1).float() / 127.5 - 1
+    return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1)
+
+
+def to_float(tensor):
+    """uint8 in 0..255 to float in [-1, 1]."""
+    return tensor.float() / 127.5 - 1
 
 
 def to_image(tensor):
@@ -87,8 +97,9 @@ class UnpairedImages(Dataset):
     An epoch shows every image of the larger domain once; the smaller one starts over.
     `set_epoch(n)` deals new pairs and new crops; the same (seed, n, index) gives the same item.
 
-    All files are decoded here, once. One that cannot be read raises InputError before anything
-    is trained, and the message lists them all.
+    All files are decoded here, once, and kept as uint8 up to KEEP_BYTES; the others are read again
+    when their turn comes. One that cannot be read raises InputError before anything is trained,
+    and the message lists them all.
     """
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
@@ -100,7 +111,7 @@ class UnpairedImages(Dataset):
         self.set_epoch(0)
 
     def _read(self, path):  # resized, before crop and flip: those are drawn anew every time
-        return np.asarray(resize(read_image(path, self.channels), self.load))
+        return to_bytes(resize(read_image(path, self.channels), self.load)).contiguous()
 
     def _read_all(self, domain):
         files, images, kept, bad = self.files[domain], [], 0, []
@@ -117,11 +128,25 @@ class UnpairedImages(Dataset):
                 if isinstance(image, InputError):
                     bad.append(str(image))
                 else:
-                    kept += image.nbytes
+                    kept += image.numel()
                     images.append(image if kept <= KEEP_BYTES else None)
         if bad:
             raise InputError("\n".join(bad))
         return images
+
+    def all_kept(self):
+        """Whether every image is in memory, so that no file is read again."""
+        return not any(image is None for images in self.images.values() for image in images)
+
+    def to(self, device):
+        """Move the images to a GPU, where crops and flips are then made, if they take no more
+        than a quarter of its free memory; else leave them where they are. Returns self."""
+        if device.type == "cuda" and self.all_kept():
+            needed = sum(image.numel() for images in self.images.values() for image in images)
+            if needed <= torch.cuda.mem_get_info(device)[0] / 4:
+                self.images = {d: [image.to(device) for image in images]
+                               for d, images in self.images.items()}
+        return self
 
     def set_epoch(self, epoch):
         self.epoch = epoch
@@ -140,19 +165,45 @@ class UnpairedImages(Dataset):
         return max(len(files) for files in self.files.values())
 
     def __getitem__(self, index):
-        return self._item("A", index), self._item("B", index)
+        return tuple(to_float(self._crop(d, *self._pick(d, index))) for d in "AB")
 
-    def _item(self, domain, index):
-        number = self.order[domain][index]
+    def _pick(self, domain, index):
+        """Which image an item shows, and the random numbers that crop and flip it."""
+        return self.order[domain][index], f"{self.seed}/{self.epoch}/{domain}/{index}"
+
+    def _crop(self, domain, number, key):
         image = self.images[domain][number]
         if image is None:  # too many to keep them all in memory
             image = self._read(self.files[domain][number])
-        rng = random.Random(f"{self.seed}/{self.epoch}/{domain}/{index}")
-        top, left = (rng.randint(0, n - self.size) for n in image.shape[:2])
-        image = image[top:top + self.size, left:left + self.size]
-        if self.flip and rng.random() < 0.5:
-            image = image[:, ::-1]
-        return to_tensor(image)
+        rng = random.Random(key)
+        top, left = (rng.randint(0, n - self.size) for n in image.shape[1:])
+        image = image[:, top:top + self.size, left:left + self.size]
+        return image.flip(-1) if self.flip and rng.random() < 0.5 else image
+
+    def batches(self, places, device, workers=4):
+        """For each (epoch, indices) of `places`: real_A, real_B, tensors (N, C, size, size) in
+        [-1, 1] on `device`. They are prepared ahead, by `workers` threads where files are read."""
+        def crops(picks):
+            both = [torch.stack([self._crop(d, *pick) for pick in picks[d]]) for d in "AB"]
+            if device.type == "cuda" and not both[0].is_cuda:
+                both = [batch.pin_memory() for batch in both]  # the copy need not be waited for
+            return both
+
+        def ready(future):
+            return tuple(to_float(batch.to(device, non_blocking=True)) for batch in future.result())
+
+        workers = 1 if self.all_kept() else workers
+        waiting = deque()
+        with ThreadPoolExecutor(workers) as threads:
+            for epoch, indices in places:
+                if epoch != self.epoch:
+                    self.set_epoch(epoch)
+                picks = {d: [self._pick(d, i) for i in indices] for d in "AB"}
+                waiting.append(threads.submit(crops, picks))
+                if len(waiting) > workers:
+                    yield ready(waiting.popleft())
+            while waiting:
+                yield ready(waiting.popleft())
 
 
 class PairedImages(Dataset):

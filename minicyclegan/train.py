@@ -3,6 +3,7 @@
     minicyclegan train                                      the toy set, minutes on a laptop
     minicyclegan train --preset paper --data horse2zebra    the paper's recipe, on a GPU
     minicyclegan train --resume runs/toy                    go on where a run stopped
+    torchrun --nproc_per_node=8 -m minicyclegan train ...   on eight GPUs, see parallel.py
 
 A run folder holds config.json, log.csv and losses.png (the losses), samples/ (the same test
 images again and again), checkpoint.pt, and at the end scores.json and scores.png where the true
@@ -23,7 +24,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import plots
+from . import parallel, plots
 from .checkpoint import (
     load_checkpoint,
     load_network,
@@ -81,7 +82,7 @@ class Config:
                         least=0)
     flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
                          least=0, most=1)
-    batch: int = option(2, "images of each domain in a step", least=1)
+    batch: int = option(2, "images of each domain in a step, for each process", least=1)
     lr: float = option(5e-4, "learning rate of Adam", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
@@ -90,6 +91,9 @@ class Config:
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
                             ("auto", "fp32", "bf16"))
+    compile: bool = option(False, "torch.compile the networks: minutes first, for long runs on a "
+                           "GPU")
+    workers: int = option(4, "threads that read images which do not all fit into memory", least=1)
     log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
     sample_every: int = option(300, "steps from one picture of samples to the next", least=1)
     save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
@@ -156,29 +160,69 @@ def new_model(config, precision="fp32"):
 
 def pick_precision(name, device):
     """"auto" is bf16 where the hardware computes in it: CUDA from Ampere on, CPUs with AVX512-BF16
-    or AMX. Elsewhere it would be emulated, and slower than fp32."""
-    if name != "auto":
-        return name
+    or AMX. Elsewhere it is emulated, and slower than fp32; InputError where it does not exist."""
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device)[0] >= 8
     else:
         fast = device.type == "cpu" and any(
             getattr(torch.cpu, f"_is_{kind}_supported", bool)()
             for kind in ("avx512_bf16", "amx_tile"))
-    return "bf16" if fast else "fp32"
+    if name == "auto":
+        return "bf16" if fast else "fp32"
+    if name == "bf16" and not fast:
+        try:
+            image = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16, device=device)
+            torch.nn.functional.conv2d(image, image)
+        except RuntimeError as error:
+            raise InputError(f"--precision bf16 does not exist on {device}; use fp32.") from error
+        say(f"bf16 is emulated on {device} and slow; --precision fp32 would be faster")
+    return name
+
+
+def can_compile(device):
+    """Whether torch.compile works here: it needs a C++ compiler, on GPUs Triton. Says so if not."""
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
+    except Exception as error:  # of torch, of the compiler, of the operating system
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        say(f"--compile: torch.compile does not work here ({reason}); going on without")
+        return False
+    return True
+
+
+def limit_threads():
+    """No more threads than the cores that a Linux container may use: it often shows more."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        allowed = max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # not in a container, or no limit ("max")
+        return
+    torch.set_num_threads(min(torch.get_num_threads(), allowed))
+
+
+def out_of_memory(error):
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
+        "out of memory" in str(error) or "can't allocate memory" in str(error))
+
+
+def say(text):
+    if parallel.rank() == 0:
+        print(text)
 
 
 def train(config, out):
     """Train a new run into the folder `out`. Returns 0, or 128 + the signal that stopped it."""
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if parallel.rank() == 0 and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already; choose another --out, or go on with "
                          f"--resume {out}.")
     return Run(config, out).go()
 
 
 def resume(out, **changes):
-    """Go on with the run in `out` where it stopped; `changes` may name a device and no more."""
+    """Go on with the run in `out` where it stopped. `changes` may name options that do not
+    change what is learned. The number of processes may be another, the batch of all together
+    stays."""
     checkpoint = load_checkpoint(out)
     try:
         config = Config(**checkpoint["config"])
@@ -186,7 +230,7 @@ def resume(out, **changes):
         raise InputError(f"{out} was written by another version of minicyclegan ({error}); "
                          "go on with that one.") from error
     for name, value in changes.items():
-        if name not in ("device", "save_seconds") and value != getattr(config, name):
+        if name not in ("device", "workers", "save_seconds") and value != getattr(config, name):
             raise InputError(f"--{dashed(name)} is {getattr(config, name)} in {out}, not {value}; "
                              "a resumed run keeps its options: leave it out, or start a new run.")
         setattr(config, name, value)
@@ -198,31 +242,51 @@ class Run:
 
     def __init__(self, config, out, checkpoint=None):
         self.config, self.out, self.step = config, out, 0
-        self.device = pick_device(config.device)
-        # The precision a run began with stays with it, wherever it goes on.
-        self.precision = (checkpoint["precision"] if checkpoint
-                          else pick_precision(config.precision, self.device))
-        if config.data == TOY and not Path(TOY).exists():
+        self.writes = parallel.rank() == 0  # the other processes only compute
+        limit_threads()
+        self.device = pick_device(parallel.local_device(config.device))
+        # The precision a run began with stays with it, wherever it goes on; so does its batch.
+        self.precision = pick_precision(
+            checkpoint["precision"] if checkpoint else config.precision, self.device)
+        self.batch = checkpoint["batch"] if checkpoint else config.batch * parallel.processes()
+        if self.batch % parallel.processes():
+            raise InputError(f"{out} takes {self.batch} pairs a step, which {parallel.processes()} "
+                             "processes cannot share equally; start another number of them.")
+        if config.data == TOY and self.writes and not Path(TOY).exists():
             print(f"drawing the toy set into {TOY}")
             draw_dataset(TOY)
+        parallel.from_first(None)  # wait for it
         self.data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
-                                   config.channels, config.seed)
-        self.steps_per_epoch = len(self.data) // config.batch
+                                   config.channels, config.seed).to(self.device)
+        self.steps_per_epoch = len(self.data) // self.batch
         if not self.steps_per_epoch:
-            raise InputError(f"--batch {config.batch} is more than the {len(self.data)} images in "
+            raise InputError(f"--batch {self.batch} is more than the {len(self.data)} images in "
                              f"{config.data}; make it smaller.")
         self.steps = config.steps or config.epochs * self.steps_per_epoch
+        self.batches = self.data.batches(self.places(), self.device, config.workers)
         self.pairs, self.samples = self.test_images()
         self.model = new_model(config, self.precision).to(self.device)
         self.networks = dict(self.model.named_children())
         self.sums = {}  # of the losses since the last line of the log
-        (out / "samples").mkdir(parents=True, exist_ok=True)
         if checkpoint:
             self.load(checkpoint)
-        else:
-            (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
-            self.save()
-        self.cut_log()
+        if config.compile and can_compile(self.device):
+            self.model.compile()
+        parallel.share(self.model)
+        if self.writes:
+            (out / "samples").mkdir(parents=True, exist_ok=True)
+            if not checkpoint:
+                (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+                self.save()
+            self.cut_log()
+
+    def places(self):
+        """Where this process finds its share of each step's batch: (epoch, indices)."""
+        share = self.batch // parallel.processes()
+        for step in range(self.step, self.steps):
+            epoch, i = divmod(step, self.steps_per_epoch)
+            first = i * self.batch + parallel.rank() * share
+            yield epoch, range(first, first + share)
 
     def test_images(self):
         """The pairs to score (None where they are not known) and eight images to look at."""
@@ -239,37 +303,52 @@ class Run:
 
     def go(self):
         """Train to the end, or until a signal; returns the exit code."""
+        batch = f"{self.batch} pairs a step"
+        if parallel.processes() > 1:
+            batch += f" from {parallel.processes()} processes"
+        say(f"{self.out}: {self.steps} steps on {self.device.type} in {self.precision}, {batch}")
         began = saved = time.monotonic()
         signals = []  # Ctrl-C and SIGTERM are noted, and wait for the step to end
         before = {number: signal.signal(number, lambda number, frame: signals.append(number))
                   for number in (signal.SIGINT, signal.SIGTERM)}
+        stop = 0
         try:
             with tqdm(total=self.steps, initial=self.step, unit="step", desc=self.out.name,
-                      dynamic_ncols=True) as bar:
-                while self.step < self.steps and not signals:
+                      dynamic_ncols=True, disable=not self.writes) as bar:
+                while self.step < self.steps and not stop:
                     self.one_step(bar)
                     bar.update()
-                    if time.monotonic() - saved > self.config.save_seconds:
+                    # all processes leave after the same step, or one would wait for the others
+                    stop = parallel.largest(max(signals, default=0))
+                    if self.writes and time.monotonic() - saved > self.config.save_seconds:
                         self.save()
                         saved = time.monotonic()
-            self.save()
+            if self.writes:
+                self.save()
+        except (RuntimeError, MemoryError) as error:
+            if out_of_memory(error):
+                raise InputError(
+                    f"--batch {self.config.batch} at --size {self.config.size} does not fit into "
+                    f"the memory of {self.device.type}; make it, --width or --size smaller."
+                ) from error
+            if parallel.lost_the_others(error):
+                raise InputError(f"process {parallel.rank()} lost the others, one of them died; "
+                                 f"start all again with --resume {self.out}.") from error
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if signals:
+        parallel.stop()  # what is left to do, process 0 does alone
+        if stop and self.writes:
             print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
                   f"  minicyclegan train --resume {self.out}", file=sys.stderr)
-            return 128 + signals[0]
-        self.finish(time.monotonic() - began)
-        return 0
+        elif self.writes:
+            self.finish(time.monotonic() - began)
+        return 128 + stop if stop else 0
 
     def one_step(self, bar):
-        config, (epoch, i) = self.config, divmod(self.step, self.steps_per_epoch)
-        if self.data.epoch != epoch:
-            self.data.set_epoch(epoch)
-        items = [self.data[k] for k in range(i * config.batch, (i + 1) * config.batch)]
-        real_A, real_B = (torch.stack(images).to(self.device)
-                          for images in zip(*items, strict=True))
+        config, epoch = self.config, self.step // self.steps_per_epoch
+        real_A, real_B = next(self.batches)
         lr = config.lr * (
             learning_rate_factor(self.step + 1, self.steps, round(config.flat * self.steps))
             if config.steps else
@@ -282,11 +361,14 @@ class Run:
         self.step += 1
         if self.step % config.log_every == 0 or self.step == self.steps:
             count = (self.step - 1) % config.log_every + 1
-            means = {k: (v / count).item() for k, v in sorted(self.sums.items())}
+            names = sorted(self.sums)
+            means = parallel.mean(torch.stack([self.sums[n] for n in names]) / count).tolist()
             self.sums = {}
-            self.log({"step": self.step, "epoch": epoch + 1, "lr": lr} | means)
+            means = dict(zip(names, means, strict=True))
+            if self.writes:
+                self.log({"step": self.step, "epoch": epoch + 1, "lr": lr} | means)
             bar.set_postfix_str(" ".join(f"{k[:3]}{k[-2:]} {v:.2f}" for k, v in means.items()))
-        if self.step % config.sample_every == 0 or self.step == self.steps:
+        if self.writes and (self.step % config.sample_every == 0 or self.step == self.steps):
             self.draw_samples()
 
     def log(self, row):
@@ -321,7 +403,8 @@ class Run:
 
     def save(self):
         save_checkpoint(self.out / "checkpoint.pt", {
-            "config": asdict(self.config), "precision": self.precision, "step": self.step,
+            "config": asdict(self.config), "precision": self.precision, "batch": self.batch,
+            "step": self.step,
             "networks": {k: n.state_dict() for k, n in self.networks.items()},
             "optimizers": {k: o.state_dict() for k, o in self.model.optimizers.items()},
             "pools": {k: p.state_dict() for k, p in self.model.pools.items()},

@@ -39,11 +39,34 @@ def test_variants_compute_what_they_need_and_no_more(variant, make_cyclegan, bat
     assert calls.get("D_A", 0) == calls.get("D_B", 0) == (0 if variant == "cycle alone" else 2)
 
 
-def test_identity_costs_no_call(make_cyclegan, batch):
-    model = make_cyclegan(lambda_identity=0.5)
+@pytest.mark.parametrize("fused, each", [(True, 2), (False, 3)])
+def test_identity_costs_no_call(fused, each, make_cyclegan, batch):
+    model = make_cyclegan(lambda_identity=0.5, fused=fused)
     calls = count_calls(model)
     assert {"identity_A", "identity_B"} < set(model.step(*batch))
-    assert calls == {"G_AB": 2, "G_BA": 2, "D_A": 2, "D_B": 2}
+    assert calls == {"G_AB": each, "G_BA": each, "D_A": each, "D_B": each}
+
+
+def test_compiled_networks_take_the_place_of_the_plain_ones(make_cyclegan, batch, monkeypatch):
+    """The compiler is a stand-in here: what counts is what is compiled, and that it is used."""
+    used = []
+
+    def stand_in(network, dynamic):
+        def compiled(x):
+            used.append(network)
+            return network(x)
+        return compiled
+
+    plain, model = make_cyclegan(), make_cyclegan()
+    monkeypatch.setattr(torch, "compile", stand_in)
+    model.compile()
+    losses = model.step(*batch)
+    assert losses == plain.step(*batch)
+    assert set(used) == set(model.children()) and len(used) == 8
+    assert model.state_dict().keys() == plain.state_dict().keys()
+    used.clear()
+    model.G_AB(batch[0])
+    assert not used
 
 
 def test_one_way(make_one_way, batch):

@@ -137,14 +137,12 @@ def test_the_same_index_twice(photos):
 
 def test_flips_about_half(photos):
     data = UnpairedImages(photos, size=20, zoom=1.0)  # the crop is the whole width
-    straight = {to_tensor(Image.fromarray(i))[:, :, 0].sum().item() for i in data.images["A"]}
-    assert len(straight) == 5
     same = 0
     for epoch in range(60):
         data.set_epoch(epoch)
         for i in range(5):
             number = data.order["A"][i]
-            whole = torch.from_numpy(data.images["A"][number].copy()).permute(2, 0, 1)
+            whole = data.images["A"][number]
             crop = ((data[i][0] + 1) * 127.5).round().byte()
             same += any(torch.equal(crop, whole[:, top:top + 20]) for top in range(5))
     assert 110 < same < 190  # of 300
@@ -176,6 +174,45 @@ def test_more_images_than_memory_holds(photos, monkeypatch):
     assert any(image is None for image in frugal.images["B"])
     for i in range(7):
         assert all(torch.equal(a, b) for a, b in zip(whole[i], frugal[i], strict=True))
+
+
+@pytest.mark.parametrize("keep", [10**9, 3000, 0])
+def test_batches_are_the_items(keep, photos, monkeypatch):
+    """Prepared ahead by threads, from memory or from files: the same images in the same order."""
+    whole = UnpairedImages(photos, size=16)
+    monkeypatch.setattr("minicyclegan.data.KEEP_BYTES", keep)
+    data = UnpairedImages(photos, size=16)
+    assert data.all_kept() == (keep == 10**9)
+    places = [(epoch, range(i, i + 3)) for epoch in (0, 1, 5) for i in (0, 3)]
+    made = list(data.batches(places, torch.device("cpu"), workers=3))
+    assert len(made) == len(places)
+    for (epoch, indices), batch in zip(places, made, strict=True):
+        whole.set_epoch(epoch)
+        for i, *pair in zip(indices, *batch, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(whole[i], pair, strict=True))
+
+
+def test_a_gpu_gets_the_images_when_they_fit(photos, monkeypatch):
+    moved = []
+
+    class Image:  # stands in for a tensor: there may be no GPU here
+        def numel(self):
+            return 100
+
+        def to(self, device):
+            moved.append(device)
+            return self
+
+    data = UnpairedImages(photos, size=16)
+    data.images = {"A": [Image()] * 5, "B": [Image()] * 7}
+    gpu = torch.device("cuda")
+    for free, expected in ((4 * 1200, 12), (4 * 1200 - 4, 0)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**9))
+        moved.clear()
+        data.to(gpu)
+        assert moved == [gpu] * expected
+    data.to(torch.device("cpu"))
+    assert not moved
 
 
 def test_grayscale(photos):

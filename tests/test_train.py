@@ -12,7 +12,16 @@ from tqdm import tqdm
 
 from minicyclegan import InputError
 from minicyclegan.checkpoint import load_checkpoint
-from minicyclegan.train import PRESETS, Config, Run, learning_rate_factor, resume, train
+from minicyclegan.train import (
+    PRESETS,
+    Config,
+    Run,
+    learning_rate_factor,
+    limit_threads,
+    pick_precision,
+    resume,
+    train,
+)
 
 TOY_SET = Path(__file__).parent.parent / "data" / "toy"
 
@@ -65,11 +74,11 @@ FLIPPED = dict(
     lambda_adversarial=0.5, lambda_cycle_A=5.0, lambda_cycle_B=5.0, lambda_identity=0.5,
     pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, beta1=0.9, beta2=0.9, seed=1,
     precision="bf16")
-SAME = dict(epochs=3, device="cpu", log_every=1, sample_every=100, save_seconds=1.0)
+SAME = dict(epochs=3, device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0)
 
 
 def test_every_option_is_looked_at():
-    assert FLIPPED.keys() | SAME.keys() | {"data"} == {f.name for f in fields(Config)}
+    assert FLIPPED.keys() | SAME.keys() | {"data", "compile"} == {f.name for f in fields(Config)}
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +221,100 @@ def test_options_that_make_no_sense(options, message):
 def test_more_to_a_batch_than_there_are_images(photos, tmp_path):
     with pytest.raises(InputError, match="--batch 8 is more than the 7 images"):
         train(Config(**TINY | dict(data=str(photos), batch=8)), tmp_path / "run")
+
+
+def test_what_does_not_fit_into_memory(plain, tmp_path, monkeypatch):
+    settings, _ = plain
+    config = Config(**settings | dict(batch=3))
+
+    def full(self, bar):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    def broken(self, bar):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Run, "one_step", full)
+    with pytest.raises(InputError, match="--batch 3 at --size 16 does not fit into the memory"):
+        train(config, tmp_path / "full")
+    assert load_checkpoint(tmp_path / "full")["step"] == 0
+    monkeypatch.setattr(Run, "one_step", broken)
+    with pytest.raises(RuntimeError, match="shapes"):  # a fault of ours is not explained away
+        train(config, tmp_path / "broken")
+
+
+CPU = torch.device("cpu")
+
+
+def bf16_in_hardware(monkeypatch, yes):
+    for kind in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(torch.cpu, f"_is_{kind}_supported", lambda: yes, raising=False)
+
+
+def test_precision_is_bf16_where_it_is_fast(monkeypatch, capsys):
+    for yes, precision in ((True, "bf16"), (False, "fp32")):
+        bf16_in_hardware(monkeypatch, yes)
+        assert pick_precision("auto", CPU) == precision
+        assert pick_precision("fp32", CPU) == "fp32"
+    assert capsys.readouterr().out == ""
+    assert pick_precision("bf16", CPU) == "bf16"
+    assert "bf16 is emulated on cpu and slow; --precision fp32" in capsys.readouterr().out
+    for capability, precision in (((7, 0), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda d, c=capability: c)
+        assert pick_precision("auto", torch.device("cuda")) == precision
+
+
+def test_bf16_that_does_not_exist(monkeypatch):
+    def unknown(*_):
+        raise RuntimeError('"conv" not implemented for BFloat16')
+
+    bf16_in_hardware(monkeypatch, False)
+    monkeypatch.setattr(torch.nn.functional, "conv2d", unknown)
+    with pytest.raises(InputError, match="--precision bf16 does not exist on cpu; use fp32"):
+        pick_precision("bf16", CPU)
+
+
+def test_a_run_says_how_it_computes(plain, tmp_path, capsys):
+    settings, _ = plain
+    assert train(Config(**settings | dict(steps=2, batch=3)), tmp_path / "run") == 0
+    assert "2 steps on cpu in fp32, 3 pairs a step\n" in capsys.readouterr().out
+
+
+def test_without_a_compiler_it_goes_on(plain, tmp_path, monkeypatch, capsys):
+    def missing(*_, **__):
+        raise RuntimeError("InvalidCxxCompiler: no working C++ compiler found\nin sight")
+
+    settings, weights = plain
+    monkeypatch.setattr(torch, "compile", missing)
+    assert not differ(weights, trained(Config(**settings | dict(compile=True)), tmp_path / "run"))
+    assert ("torch.compile does not work here (InvalidCxxCompiler: no working C++ compiler found)"
+            "; going on without") in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_compiled_training_is_the_same_but_for_rounding(plain, tmp_path, capsys):
+    settings, _ = plain
+    logs = []
+    for compile in (False, True):
+        out = tmp_path / str(compile)
+        trained(Config(**settings | dict(compile=compile, log_every=1)), out)
+        with open(out / "log.csv") as file:
+            logs.append([float(v) for v in list(csv.reader(file))[1]])
+    assert "going on without" not in capsys.readouterr().out
+    assert logs[0] == pytest.approx(logs[1], rel=1e-3)
+
+
+def test_threads_are_limited_to_what_a_container_may_use(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for text, threads in (("max 100000", 2), ("400000 100000", 2), ("150000 100000", 1),
+                              ("50000 100000", 1)):
+            monkeypatch.setattr(Path, "read_text", lambda self, text=text: text)
+            limit_threads()
+            assert torch.get_num_threads() == threads
+            torch.set_num_threads(2)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_preset_of_the_paper():

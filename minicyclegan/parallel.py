@@ -1,0 +1,119 @@
+"""More than one process, with torchrun: each takes its share of every batch, on its own GPU.
+
+    torchrun --nproc_per_node=8 -m minicyclegan train --preset paper --data horse2zebra
+
+Instance norm treats every image by itself, so N processes with a batch of b each take the same
+step as one process with a batch of N·b, to the rounding: gradients are averaged over all of them
+(DistributedDataParallel), and the pools see the fakes of all. Only process 0 writes files.
+
+With a single process, every function here does nothing.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+def start():
+    """Join the other processes, if torchrun started this one. Returns how many there are."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # gloo for what is on the CPU: agreeing there never makes a GPU wait
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    return processes()
+
+
+def stop():
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def processes():
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank():
+    """The number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def local_device(name):
+    """The device of this process: its own GPU where `name` leaves open which."""
+    if processes() > 1 and torch.cuda.is_available() and name in ("auto", "cuda"):
+        return f"cuda:{os.environ['LOCAL_RANK']}"
+    return name
+
+
+def from_first(value):
+    """The value that process 0 has, in all processes: a string, a number or None."""
+    if processes() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box)
+    return box[0]
+
+
+def largest(number):
+    """The largest of the processes' whole numbers."""
+    if processes() == 1:
+        return number
+    tensor = torch.tensor(number)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return tensor.item()
+
+
+def mean(tensor):
+    """The mean of a tensor over the processes."""
+    if processes() == 1:
+        return tensor
+    tensor = tensor.clone()
+    dist.all_reduce(tensor)
+    return tensor / processes()
+
+
+def lost_the_others(error):
+    """Whether an error means that another process is gone."""
+    return processes() > 1 and (isinstance(error, dist.DistError) or any(
+        word in str(error) for word in ("gloo", "NCCL", "Connection")))
+
+
+def share(model):
+    """Let the processes train `model`, an OneWayGAN or CycleGAN, together. The weights of process
+    0 count."""
+    if processes() == 1:
+        return
+    for name, half in model.halves.items():
+        networks = [n for child, n in model.named_children() if child.startswith(name)]
+        model.halves[name] = DistributedDataParallel(
+            Half(networks, half), gradient_as_bucket_view=True,
+            find_unused_parameters=not model.lambda_cycle_A)  # one way, that leaves G_BA idle
+    model.pools = {domain: SharedPool(pool) for domain, pool in model.pools.items()}
+
+
+class Half(nn.Module):
+    """One half of a step in the form that DistributedDataParallel takes: the networks that learn,
+    and one forward to each backward."""
+
+    def __init__(self, networks, function):
+        super().__init__()
+        self.networks, self.function = nn.ModuleList(networks), function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+class SharedPool:
+    """One ImagePool for all processes. Each holds a copy, shows it the fakes of all of them in the
+    same order with the same random numbers, and takes back its own share. So the pool is that of
+    a single process with the whole batch, and any number of processes can go on with it."""
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.state_dict, self.load_state_dict = pool.state_dict, pool.load_state_dict
+
+    def query(self, fakes):
+        all_fakes = [torch.empty_like(fakes) for _ in range(processes())]
+        dist.all_gather(all_fakes, fakes.contiguous())
+        return self.pool.query(torch.cat(all_fakes)).split(len(fakes))[rank()]
