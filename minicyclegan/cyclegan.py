@@ -65,14 +65,16 @@ class OneWayGAN(nn.Module):
         discriminators = [n for name, n in self.named_children() if name.startswith("D_")]
         for D in discriminators:  # they judge here, but do not learn from G's half
             D.requires_grad_(False)
-        total, named, fakes = self.halves["G"](real_A, real_B)
+        with self.autocast(real_A):
+            total, named, fakes = self.halves["G"](real_A, real_B)
         descend(self.optimizers["G"], total)
         for D in discriminators:
             D.requires_grad_(True)
 
         if self.lambda_adversarial:
             pooled = {domain: self.pools[domain].query(fake) for domain, fake in fakes.items()}
-            total, judged = self.halves["D"](real_A, real_B, pooled)
+            with self.autocast(real_A):
+                total, judged = self.halves["D"](real_A, real_B, pooled)
             descend(self.optimizers["D"], total)
             named |= judged
         return named
@@ -130,12 +132,13 @@ class OneWayGAN(nn.Module):
         if not self.fused and len(batches) > 1:
             return tuple(self.call(network, batch)[0] for batch in batches)
         x = batches[0] if len(batches) == 1 else torch.cat(batches)
-        low = self.precision == "bf16"
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
-            y = self.compiled.get(network, network)(x)
-        if low:
-            y = y.float()  # losses, and what other networks are fed, in full precision
-        return y.split([len(b) for b in batches])
+        y = self.compiled.get(network, network)(x)
+        # losses, and what other networks are fed, in full precision
+        return y.to(x.dtype).split([len(b) for b in batches])
+
+    def autocast(self, x):
+        # around a whole half: weights that two calls share are brought to bfloat16 once
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
 
 class CycleGAN(OneWayGAN):

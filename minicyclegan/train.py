@@ -244,6 +244,7 @@ class Run:
         self.config, self.out, self.step = config, out, 0
         self.writes = parallel.rank() == 0  # the other processes only compute
         limit_threads()
+        torch.backends.cudnn.benchmark = True  # batches of one shape: try what is fastest for it
         self.device = pick_device(parallel.local_device(config.device))
         # The precision a run began with stays with it, wherever it goes on; so does its batch.
         self.precision = pick_precision(
