@@ -2,7 +2,7 @@
 
     python tests/benchmark.py                               this machine, a few minutes
     python tests/benchmark.py --size 256 --device cuda --json gpu.json
-    python tests/benchmark.py --quality                     minutes to a fixed quality, on the toy set
+    python tests/benchmark.py --quality                     minutes to a fixed quality
 
 Table 1, for each size: the plain step, then ours with what makes it fast added piece by piece, all
 in one run and in turn, so that a machine which is busy for a while slows them alike. Medians.
@@ -312,8 +312,9 @@ def costs(device, low, seconds):
 
 
 def show(rows, title):
-    print(f"\n{title}\n\n| step | batch | precision | pairs/s | × plain | memory | GFLOP/s | of peak |"
-          "\n|---|---|---|---|---|---|---|---|")
+    print(f"\n{title}\n\n"
+          "| step | batch | precision | pairs/s | × plain | memory | GFLOP/s | of peak |\n"
+          "|---|---|---|---|---|---|---|---|")
     for row in rows:
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
         memory = f"{row['peak_memory_mb']:.0f} MB" if row["peak_memory_mb"] is not None else ""

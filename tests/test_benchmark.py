@@ -1,0 +1,62 @@
+"""That the benchmark compares like with like; how fast things are is no matter for a test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from benchmark import PlainStep, count_flops, preset
+from conftest import small_networks
+
+from minicyclegan import CycleGAN
+
+SCRIPT = Path(__file__).parent / "benchmark.py"
+
+
+def test_the_plain_step_is_the_same_step(batch):
+    """Float64: the plain step and ours end with the same weights."""
+    plain, ours = PlainStep(**small_networks()), CycleGAN(**small_networks(), lambda_identity=0.5)
+    for _ in range(3):
+        plain.step(*batch)
+        ours.step(*batch)
+    for name, network in ours.named_children():
+        for key, value in network.state_dict().items():
+            other = getattr(plain, name).state_dict()[key]
+            assert torch.allclose(value, other, atol=1e-10, rtol=0), f"{name}.{key}"
+
+
+def test_operations_are_counted():
+    """Against the sum over the layers: pixels out × kernel × channels in × channels out, twice."""
+    G = 2 * (2 * 64**2 * 49 * 3 * 16 + 32**2 * 9 * 16 * 32 + 16**2 * 9 * 32 * 64
+             + 6 * 16**2 * 9 * 64**2 + 32**2 * 9 * 64 * 32 + 64**2 * 9 * 32 * 16)
+    D = 2 * (32**2 * 16 * 3 * 32 + 16**2 * 16 * 32 * 64 + 8**2 * 16 * 64 * 128
+             + 7**2 * 16 * 128 * 256 + 6**2 * 16 * 256)
+    # Forward and twice backward for six calls of G, and for the four of D that it learns from; no
+    # gradient of D's weights in the other two.
+    expected = 6 * 3 * G + (4 * 3 + 2 * 2) * D
+    assert count_flops(64, preset(64)) == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.slow
+def test_what_it_writes(tmp_path):
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "--size", "24", "--batch", "2", "--seconds", "0", "--device", "cpu",
+         "--json", tmp_path / "b.json"], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "b.json").read_text())["rows"]
+    assert rows[0]["name"] == "plain step" and rows[0]["ratio"] == 1
+    for row in rows:
+        assert {"name", "device", "size", "batch", "width", "blocks", "precision",
+                "pairs_per_second", "ratio", "peak_memory_mb", "roofline_fraction"} <= row.keys()
+        assert row["pairs_per_second"] > 0 and 0 < row["roofline_fraction"] < 1
+        assert f"| {row['name']} | {row['batch']} |" in result.stdout
+
+
+def test_bad_input_gets_one_sentence():
+    result = subprocess.run([sys.executable, SCRIPT, "--size", "30"], capture_output=True,
+                            text=True, timeout=60)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.startswith("benchmark.py: --size must be a multiple of 4")
+    assert len(result.stderr.splitlines()) == 1
