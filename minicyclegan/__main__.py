@@ -1,4 +1,4 @@
-"""The command line: minicyclegan train | translate | evaluate | draw."""
+"""The command line: minicyclegan train | translate | evaluate | draw | download."""
 
 import argparse
 import sys
@@ -12,6 +12,7 @@ import matplotlib
 from . import __version__, parallel
 from .checkpoint import load_checkpoint, load_generator, pick_device
 from .data import PairedImages
+from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
 from .toy import draw_dataset
@@ -87,6 +88,13 @@ def parser():
     sub.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
     sub.add_argument("--size", type=int, default=64, metavar="N", help="pixels a side (64)")
     sub.add_argument("--seed", type=int, default=0, metavar="N", help="another seed, other scenes")
+
+    sub = command("download", run_download, "download and unpack one of the paper's data sets",
+                  "download horse2zebra")
+    sub.add_argument("name", metavar="NAME", help=", ".join(DATASETS) + "; or any, with --from")
+    sub.add_argument("--from", dest="source", metavar="URL_OR_FILE",
+                     help="a zip elsewhere: a mirror, or one on this disk (default: the authors')")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="a new folder (default: data/NAME)")
     return main
 
 
@@ -144,6 +152,14 @@ def run_draw(args):
         raise InputError(f"--size must be at least 8, not {args.size}.")
     draw_dataset(args.folder, args.size, args.seed)
     print(f"drew the toy set into {args.folder}")
+
+
+def run_download(args):
+    out = args.out or Path("data") / args.name
+    images, skipped = download(args.name, args.source, out)
+    print(f"{out}: {', '.join(f'{count} images in {split}' for split, count in images.items())}"
+          + (f"; {skipped} other files left out" if skipped else ""))
+    print(f"train on it with:\n  minicyclegan train --preset paper --data {out}")
 
 
 def main(arguments=None):

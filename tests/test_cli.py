@@ -50,7 +50,7 @@ def test_train_says_what_came_out_and_what_is_next(trained, toy):
 
 def test_every_example_in_help_can_be_parsed(capsys):
     from minicyclegan.__main__ import parser
-    for command in ("train", "translate", "evaluate", "draw"):
+    for command in ("train", "translate", "evaluate", "draw", "download"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
@@ -135,6 +135,13 @@ BAD = {
     "evaluate nothing": (["evaluate", "empty"], "empty/checkpoint.pt does not exist"),
     "draw over": (["draw", "full"], "full exists already"),
     "draw nothing": (["draw", "new", "--size", "0"], "--size must be at least 8"),
+    "download the unknown": (["download", "cat2dog"], "cat2dog is not one of the paper's sets"),
+    "download to a path": (["download", "a/b", "--from", "file"], "'a/b' is not a plain folder"),
+    "download over": (["download", "maps", "--out", "full"], "full exists already"),
+    "download from nowhere": (["download", "maps", "--from", "x.zip", "--out", "new"],
+                              "x.zip is neither a file nor"),
+    "download rubbish": (["download", "maps", "--from", "file", "--out", "new"],
+                         "file is damaged, or not a zip"),
 }
 
 
