@@ -15,7 +15,7 @@ from torch import nn
 from .errors import InputError
 from .generator import Generator
 
-FORMAT = 1
+FORMAT = 2
 
 
 def pick_device(name="auto"):

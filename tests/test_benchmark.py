@@ -42,8 +42,9 @@ def test_operations_are_counted():
 @pytest.mark.slow
 def test_what_it_writes(tmp_path):
     result = subprocess.run(
-        [sys.executable, SCRIPT, "--size", "24", "--batch", "2", "--seconds", "0", "--device", "cpu",
-         "--json", tmp_path / "b.json"], capture_output=True, text=True, timeout=300)
+        [sys.executable, SCRIPT, "--size", "24", "--batch", "2", "--seconds", "0",
+         "--device", "cpu", "--json", tmp_path / "b.json"],
+        capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "b.json").read_text())["rows"]
     assert rows[0]["name"] == "plain step" and rows[0]["ratio"] == 1

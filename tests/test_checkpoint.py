@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
-from minicyclegan.checkpoint import load_checkpoint, pick_device, save_checkpoint
+from minicyclegan.checkpoint import FORMAT, load_checkpoint, pick_device, save_checkpoint
 
 
 def fixture(name="step_lsgan"):
@@ -51,7 +51,7 @@ class Payload:
 
 def test_loading_runs_no_code(tmp_path, capsys):
     path = tmp_path / "x.pt"
-    torch.save({"format": 1, "networks": Payload()}, path)
+    torch.save({"format": FORMAT, "networks": Payload()}, path)
     with pytest.raises(InputError, match="cannot be read"):
         load_checkpoint(path)
     path.write_bytes(pickle.dumps(Payload()))
