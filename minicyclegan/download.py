@@ -225,8 +225,10 @@ def unpack(archive, folder, name, source):
                     raise zipfile.BadZipFile(f"wrong size of {entry.filename!r}")
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError
-            ) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError,
+            OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
+            raise  # of the disk
         raise InputError(f"{source} is damaged, or not a zip ({error}); get it again, or name "
                          "another with --from.") from error
     return dict(sorted(Counter(split for split, _ in images).items())), skipped

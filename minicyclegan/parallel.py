@@ -9,6 +9,7 @@ step as one process with a batch of N·b, to the rounding: gradients are average
 With a single process, every function here does nothing.
 """
 
+import gc
 import os
 
 import torch
@@ -23,11 +24,6 @@ def start():
         # gloo for what is on the CPU: agreeing there never makes a GPU wait
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return processes()
-
-
-def stop():
-    if dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def processes():
@@ -90,6 +86,17 @@ def share(model):
             Half(networks, half), gradient_as_bucket_view=True,
             find_unused_parameters=not model.lambda_cycle_A)  # one way, that leaves G_BA idle
     model.pools = {domain: SharedPool(pool) for domain, pool in model.pools.items()}
+
+
+def stop(model):
+    """Part from the other processes, all at the same time; `model` is one process's again."""
+    if processes() == 1:
+        return
+    dist.barrier()  # or one would leave while another still talks to it
+    model.halves = {name: half.module.function for name, half in model.halves.items()}
+    model.pools = {domain: shared.pool for domain, shared in model.pools.items()}
+    gc.collect()  # what still held the connection would crash now and then when Python ends
+    dist.destroy_process_group()
 
 
 class Half(nn.Module):

@@ -339,7 +339,7 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        parallel.stop()  # what is left to do, process 0 does alone
+        parallel.stop(self.model)  # what is left to do, process 0 does alone
         if stop and self.writes:
             print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
                   f"  minicyclegan train --resume {self.out}", file=sys.stderr)

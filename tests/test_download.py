@@ -441,6 +441,7 @@ def test_disk_too_small_for_the_download(server, monkeypatch, capsys):
     refused(capsys, "data", "free", "--out")
     assert os.listdir("data") == []
     free(monkeypatch, len(SET))  # and of the part, only the rest counts
+    server.asked.clear()
     server.answers = [send(cut=5500), fail(404)]
     assert get(server.url) == 2
     free(monkeypatch, len(SET) - 5500)

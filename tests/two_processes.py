@@ -23,13 +23,14 @@ def steps(one_way):
         whole = torch.rand(2, 4, 3, 16, 16, dtype=torch.float64, generator=generator) * 2 - 1
         named = model.step(*whole[:, mine])
         losses = {name: parallel.mean(loss) for name, loss in named.items()}
-    return {"weights": model.state_dict(), "losses": losses,
-            "pools": {k: p.state_dict() for k, p in model.pools.items()}}
+    result = {"weights": model.state_dict(), "losses": losses,
+              "pools": {k: p.state_dict() for k, p in model.pools.items()}}
+    return model, result
 
 
 if __name__ == "__main__":
     parallel.start()
-    result = {one_way: steps(one_way) for one_way in (False, True)}
+    model, result = steps(one_way=sys.argv[1] == "one_way")
     if parallel.rank() == 0:
-        torch.save(result, sys.argv[1])
-    parallel.stop()
+        torch.save(result, sys.argv[2])
+    parallel.stop(model)
