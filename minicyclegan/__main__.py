@@ -1,6 +1,8 @@
-"""The command line: minicyclegan train | translate | evaluate | draw | download."""
+"""The command line: minicyclegan train | translate | evaluate | report | export | draw | download.
+"""
 
 import argparse
+import json
 import sys
 import time
 from argparse import SUPPRESS
@@ -10,13 +12,21 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__, parallel
-from .checkpoint import load_checkpoint, load_generator, pick_device
+from .checkpoint import (
+    export_generators,
+    load_checkpoint,
+    load_generator,
+    pick_device,
+    shipped_model,
+)
 from .data import PairedImages
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
+from .realism import LEAST, NEEDS, evaluate_unpaired, table
+from .report import write_report
 from .toy import draw_dataset
-from .train import PRESETS, Config, dashed, resume, train
+from .train import PRESETS, TOY, Config, dashed, resume, train
 from .translate import translate
 
 
@@ -26,6 +36,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter,
                          allow_abbrev=False, **settings)
+
+    def parse_args(self, arguments=None):
+        args, more = self.parse_known_args(arguments)
+        # argparse fills a list from one place alone, and RUN --to B INPUT has two
+        if more and "paths" in args and not any(word.startswith("-") for word in more):
+            args.paths += more
+        elif more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return args
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
@@ -66,21 +85,42 @@ def parser():
 
     sub = command("translate", run_translate, "translate images with a trained generator",
                   "translate runs/toy --to B data/toy/testA --out zebras")
-    add_run(sub)
-    sub.add_argument("--to", choices=("A", "B"), required=True, help="the domain to translate to")
-    sub.add_argument("inputs", nargs="+", metavar="INPUT", help="image files, or folders of them")
-    sub.add_argument("--out", required=True, type=Path, metavar="DIR",
-                     help="folder for the results, under the names of the inputs")
+    sub.add_argument("paths", nargs="*", metavar="RUN INPUT", help="run folder or checkpoint "
+                     "file, unless there is --model; then image files, or folders of them "
+                     "(--model toy: its own test images, if there are no others)")
+    add_model(sub)
+    sub.add_argument("--to", choices=("A", "B"), default="B", help="the domain to translate to (B)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder for the results, under the "
+                     "names of the inputs (default: fake_B or fake_A)")
     add_overwrite(sub)
 
     sub = command("evaluate", run_evaluate, "score a run against the true counterparts of its "
-                  "test images", "evaluate runs/toy --json scores.json")
-    add_run(sub)
+                  "test images, or without them (--kid)", "evaluate runs/toy --json scores.json")
+    sub.add_argument("path", nargs="?", metavar="RUN", help="run folder, or a checkpoint file")
+    add_model(sub)
     sub.add_argument("--data", metavar="DIR", help="folder with testA and testB, which pair by "
-                     "file name (default: the run's)")
+                     "file name unless there is --kid (default: the run's)")
+    sub.add_argument("--kid", nargs="?", const="inception", choices=list(NEEDS), metavar="NETWORK",
+                     help="score without pairs, by the features of a network: inception (default) "
+                          "gives KID and FID, and downloads its weights; efficientnet gives "
+                          f"EfficientNet-Lite0 KID; needs {LEAST} images of either domain")
+    sub.add_argument("--split", choices=("test", "train"), help="of --kid: the images (test)")
+    sub.add_argument("--classes", nargs=2, type=int, metavar=("A", "B"),
+                     help="of --kid efficientnet: also the share of fakes taken for these classes "
+                          "of ImageNet; 339 is a horse, 340 a zebra")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
     sub.add_argument("--picture", type=Path, metavar="FILE", help="draw the best, the median and "
                      "the worst image there (default: scores.png in the run, renewed)")
+    add_overwrite(sub)
+
+    sub = command("report", run_report, "write report.html into a run: all that it shows, in one "
+                  "page", "report runs/toy")
+    sub.add_argument("path", metavar="RUN", help="run folder, done or not")
+
+    sub = command("export", run_export, "write a run's two generators to a small file",
+                  "export runs/toy toy.pt")
+    sub.add_argument("path", metavar="RUN", help="run folder, or a checkpoint file")
+    sub.add_argument("file", type=Path, metavar="FILE", help="a new file")
     add_overwrite(sub)
 
     sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
@@ -98,8 +138,9 @@ def parser():
     return main
 
 
-def add_run(sub):
-    sub.add_argument("model", metavar="RUN", help="run folder, or a checkpoint file")
+def add_model(sub):
+    sub.add_argument("--model", choices=("toy",), help="the trained toy model that comes with the "
+                     "package, in place of RUN")
     sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
 
 
@@ -129,22 +170,75 @@ def free_name(path):
 
 
 def run_translate(args):
-    files = translate(args.model, args.to, args.inputs, args.out, args.overwrite, args.device)
-    print(f"{len(files)} images in {args.out}")
+    if args.model:
+        run = shipped_model(args.model)
+        inputs = args.paths or [Path(toy_set()) / ("testA" if args.to == "B" else "testB")]
+    elif len(args.paths) < 2:
+        raise InputError("name a RUN, then the images or folders of them; or take --model toy.")
+    else:
+        run, *inputs = args.paths
+    out = args.out or Path(f"fake_{args.to}")
+    files = translate(run, args.to, inputs, out, args.overwrite, args.device)
+    print(f"{len(files)} images in {out}")
+
+
+def toy_set():
+    """Where the toy set is; it is drawn there if it is missing."""
+    if not Path(TOY).exists():
+        print(f"drawing the toy set into {TOY}")
+        draw_dataset(TOY)
+    return TOY
 
 
 def run_evaluate(args):
-    for file in (args.json, args.picture):
+    if bool(args.path) == bool(args.model):
+        raise InputError("name either a RUN or --model toy.")
+    if args.kid and args.picture or not args.kid and (args.split or args.classes):
+        raise InputError("--split and --classes belong to --kid, --picture to scores without it; "
+                         "leave out what does not fit.")
+    if args.classes and (args.kid != "efficientnet" or not 0 <= min(args.classes)
+                         or max(args.classes) > 999):
+        raise InputError("--classes takes two numbers from 0 to 999, with --kid efficientnet.")
+    check_new(args, args.json, args.picture)
+    source = args.path or shipped_model(args.model)
+    checkpoint, device = load_checkpoint(source), pick_device(args.device)
+    config = checkpoint["config"]
+    generators = [load_generator(source, to, device)[0] for to in "BA"]
+    data = args.data or (toy_set() if args.model else config["data"])
+    run = None if args.model else Path(source) if Path(source).is_dir() else Path(source).parent
+    suffix = f"_{Path(args.data).name}" if args.data else ""
+    if args.kid:
+        scores = evaluate_unpaired(*generators, data, args.split or "test", config["size"],
+                                   config["channels"], args.kid, args.classes, device)
+        scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint['step']}"
+        print(table(scores))
+        file = args.json or run and run / f"scores_kid_{args.kid}{suffix}.json"
+        if file:
+            file.write_text(json.dumps(scores, indent=2) + "\n")
+            print(f"these scores are in {file}")
+        return
+    pairs = PairedImages(data, config["size"], config["channels"])
+    picture = args.picture or run and run / f"scores{suffix}.png"
+    print(write_scores(*generators, pairs, device, args.json, picture))
+    if picture:
+        print(f"the best, the median and the worst are in {picture}")
+
+
+def check_new(args, *files):
+    for file in files:
         if file and file.exists() and not args.overwrite:
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
-    config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
-    generators = [load_generator(args.model, to, device)[0] for to in "BA"]
-    pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
-    run = Path(args.model) if Path(args.model).is_dir() else Path(args.model).parent
-    picture = args.picture or run / (
-        f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
-    print(write_scores(*generators, pairs, device, args.json, picture))
-    print(f"the best, the median and the worst are in {picture}")
+
+
+def run_report(args):
+    print(f"the run's page is {write_report(args.path)}")
+
+
+def run_export(args):
+    check_new(args, args.file)
+    export_generators(args.path, args.file)
+    print(f"{args.file}: two generators, {args.file.stat().st_size / 1e6:.1f} MB; translate with:\n"
+          f"  minicyclegan translate {args.file} --to B IMAGES")
 
 
 def run_draw(args):

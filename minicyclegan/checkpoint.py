@@ -16,6 +16,7 @@ from .errors import InputError
 from .generator import Generator
 
 FORMAT = 2
+GENERATORS = "generators"  # the format of files with the two generators alone
 
 
 def pick_device(name="auto"):
@@ -54,7 +55,7 @@ def load_checkpoint(path):
     if not isinstance(content, dict) or "format" not in content or "networks" not in content:
         raise InputError(f"{path} is not a checkpoint of minicyclegan; "
                          "give a run folder, or the checkpoint.pt in it.")
-    if content["format"] != FORMAT:
+    if content["format"] not in (FORMAT, GENERATORS):
         raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; "
                          "install the version that wrote it.")
     return content
@@ -102,6 +103,25 @@ def load_network(network, checkpoint, name):
         raise InputError(f"the checkpoint holds no {name} that fits its own config: its weights "
                          "are of another architecture; use the checkpoint.pt of one run."
                          ) from error
+
+
+def export_generators(run, file):
+    """Write the two generators of a run, all that `translate` and `evaluate` need, to a file: a
+    tenth of the checkpoint. Nothing goes on training from it."""
+    checkpoint = load_checkpoint(run)
+    save_checkpoint(file, {
+        "format": GENERATORS, "config": checkpoint["config"], "step": checkpoint["step"],
+        "networks": {name: checkpoint["networks"][name] for name in ("G_AB", "G_BA")}})
+
+
+def shipped_model(name="toy"):
+    """The file of a model that comes with the package; data/README.md tells how it was made."""
+    here = Path(__file__).parent  # in a clone it is below data, in an installed package beside us
+    files = [here.parent / "data" / "models" / f"{name}.pt", here / "models" / f"{name}.pt"]
+    for file in files:
+        if file.is_file():
+            return file
+    raise InputError(f"{files[0]} is missing; install minicyclegan again, or clone it anew.")
 
 
 def load_reference(network, source):

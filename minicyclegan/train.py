@@ -7,7 +7,7 @@
 
 A run folder holds config.json, log.csv and losses.png (the losses), samples/ (the same test
 images again and again), checkpoint.pt, and at the end scores.json and scores.png where the true
-counterparts of the test images are known.
+counterparts of the test images are known, and report.html, which shows it all.
 
 Ctrl-C and SIGTERM finish the step, save and leave; --resume goes on from there.
 """
@@ -37,6 +37,7 @@ from .data import PairedImages, UnpairedImages, list_images, read_image, square
 from .discriminator import Discriminator
 from .errors import InputError
 from .evaluate import write_scores
+from .report import write_report
 from .toy import draw_dataset
 
 TOY = "data/toy"
@@ -224,6 +225,9 @@ def resume(out, **changes):
     change what is learned. The number of processes may be another, the batch of all together
     stays."""
     checkpoint = load_checkpoint(out)
+    if "optimizers" not in checkpoint:
+        raise InputError(f"{out} holds two generators alone, from which no training can go on; "
+                         "give the run folder that they come from.")
     try:
         config = Config(**checkpoint["config"])
     except TypeError as error:
@@ -430,8 +434,7 @@ class Run:
                                self.out / "scores.json", self.out / "scores.png"))
         else:
             print("no scores: no pairs of test images with the same name in testA and testB")
-        last = self.out / "samples" / f"step_{self.steps:06d}.png"
         inputs = next(p for p in (Path(self.config.data) / "testA",
                                   Path(self.config.data) / "trainA") if p.is_dir())
-        print(f"look at {last} and {self.out / 'losses.png'}; then translate images of your own:\n"
+        print(f"look at {write_report(self.out)}; then translate images of your own:\n"
               f"  minicyclegan translate {self.out} --to B {inputs} --out {self.out / 'fake_B'}")

@@ -15,12 +15,12 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 def requirements(key):
     """The list of a key in pyproject.toml, as {"name": ">=version"} (tomllib came with 3.11)."""
     block = re.search(rf"^{key} = \[(.*?)\]", PYPROJECT, re.M | re.S).group(1)
-    return dict(re.findall(r'"([a-z]+)(>=[\d.]+)"', block))
+    return dict(re.findall(r'"([a-z0-9]+)(>=[\d.]+)"', block))
 
 
 def test_conda_and_pip_ask_for_the_same():
     text = (ROOT / "environment.yml").read_text()
-    conda = dict(re.findall(r"^  - ([a-z]+)(>=[\d.]+)$", text, re.M))
+    conda = dict(re.findall(r"^  - ([a-z0-9]+)(>=[\d.]+)$", text, re.M))
     pip = requirements("dependencies") | requirements("lessons") | requirements("test")
     assert conda.pop("python") == re.search(r'requires-python = "(.*)"', PYPROJECT).group(1)
     pip["pytorch"] = pip.pop("torch")  # its name in conda
@@ -72,7 +72,7 @@ def test_readme_names_every_file_and_command():
     readme = (ROOT / "README.md").read_text()
     for path in (ROOT / "minicyclegan").glob("*.py"):
         assert path.name in readme, path.name
-    for command in ("train", "translate", "evaluate", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "report", "export", "draw", "download"):
         assert f"minicyclegan {command}" in readme
     for link in re.findall(r"\]\((?!http)([^)#]+)", readme):
         assert (ROOT / link).exists(), link
