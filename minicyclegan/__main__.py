@@ -210,7 +210,7 @@ def run_evaluate(args):
     if args.kid:
         scores = evaluate_unpaired(*generators, data, args.split or "test", config["size"],
                                    config["channels"], args.kid, args.classes, device)
-        scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint['step']}"
+        scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint.get('step')}"
         print(table(scores))
         file = args.json or run and run / f"scores_kid_{args.kid}{suffix}.json"
         if file:

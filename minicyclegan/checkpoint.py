@@ -107,11 +107,18 @@ def load_network(network, checkpoint, name):
 
 def export_generators(run, file):
     """Write the two generators of a run, all that `translate` and `evaluate` need, to a file: a
-    tenth of the checkpoint. Nothing goes on training from it."""
-    checkpoint = load_checkpoint(run)
-    save_checkpoint(file, {
-        "format": GENERATORS, "config": checkpoint["config"], "step": checkpoint["step"],
-        "networks": {name: checkpoint["networks"][name] for name in ("G_AB", "G_BA")}})
+    tenth of the checkpoint. No training goes on from it; `run` is a run folder or a checkpoint."""
+    checkpoint, run, file = load_checkpoint(run), Path(run), Path(file)
+    if file.resolve() in (run.resolve(), (run / "checkpoint.pt").resolve()):
+        raise InputError(f"{file} is the checkpoint itself, which training could not go on from "
+                         "any more; name another file.")
+    weights = {}
+    for name in ("G_AB", "G_BA"):
+        generator = new_generator(checkpoint["config"])
+        load_network(generator, checkpoint, name)
+        weights[name] = generator.state_dict()
+    save_checkpoint(file, {"format": GENERATORS, "config": checkpoint["config"],
+                           "step": checkpoint.get("step"), "networks": weights})
 
 
 def shipped_model(name="toy"):

@@ -433,7 +433,8 @@ class Run:
             print(write_scores(self.model.G_AB, self.model.G_BA, self.pairs, self.device,
                                self.out / "scores.json", self.out / "scores.png"))
         else:
-            print("no scores: no pairs of test images with the same name in testA and testB")
+            print("no scores: no pairs of test images with the same name in testA and testB; "
+                  f"minicyclegan evaluate {self.out} --kid gives scores without them")
         inputs = next(p for p in (Path(self.config.data) / "testA",
                                   Path(self.config.data) / "trainA") if p.is_dir())
         print(f"look at {write_report(self.out)}; then translate images of your own:\n"

@@ -115,8 +115,8 @@ def toy_run(tmp_path_factory):
 
 def test_what_a_run_leaves(toy_run):
     assert sorted(p.name for p in toy_run.iterdir()) == [
-        "checkpoint.pt", "config.json", "log.csv", "losses.png", "samples", "scores.json",
-        "scores.png"]
+        "checkpoint.pt", "config.json", "log.csv", "losses.png", "report.html", "samples",
+        "scores.json", "scores.png"]
     assert sorted(p.name for p in (toy_run / "samples").iterdir()) == [
         "step_000002.png", "step_000004.png"]
     config = Config(**json.loads((toy_run / "config.json").read_text()))
