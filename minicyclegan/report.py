@@ -8,12 +8,12 @@ and escapes whatever text a run folder holds.
 import base64
 import io
 import json
-import os
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
 from . import plots, realism
+from .checkpoint import write_whole
 from .data import read_image
 from .errors import InputError
 from .evaluate import MEASURES
@@ -42,9 +42,7 @@ def write_report(run):
         samples=[(step_of(file), picture(file)) for file in evenly(every, SAMPLES)],
         samples_in_all=len(every), curves=curves, **scores(run), unpaired=unpaired_scores(run),
         examples=picture(run / "scores.png") if (run / "scores.png").exists() else None)
-    temporary = run / ".report.html.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, page)
+    write_whole(page, text.encode())
     return page
 
 

@@ -5,14 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TINY
+from conftest import OPTIONS
 from PIL import Image
 
 from minicyclegan import __version__
 from minicyclegan.__main__ import main
-
-OPTIONS = [x for name, value in TINY.items()
-           for x in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def run(*arguments):
@@ -110,7 +107,7 @@ def test_export(trained, toy, capsys):
                                (["export", folder, str(checkpoint), "--overwrite"], "itself"),
                                (["export", str(checkpoint), str(checkpoint), "--overwrite"],
                                 "itself"),
-                               (["train", "--resume", str(file)], "no training can go on")):
+                               (["train", "--resume", str(file)], "not one that training can")):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
     assert main(["train", "--resume", folder]) == 0  # the run is as it was
@@ -175,6 +172,7 @@ BAD = {
     "no image": (["train", "--data", "rotten", "--out", "r"], "rotten/trainA/x.png cannot be read"),
     "output exists": (["train", "--data", "empty", "--out", "full"], "full exists already"),
     "output is a file": (["train", "--data", "empty", "--out", "file"], "file exists already"),
+    "a negative stop": (["train", "--stop-after", "-1"], "--stop-after must be at least 0"),
     "resume of nothing": (["train", "--resume", "empty"], "empty/checkpoint.pt does not exist"),
     "resume elsewhere": (["train", "--resume", "empty", "--out", "r"],
                          "leave --out and --preset away"),
@@ -183,7 +181,7 @@ BAD = {
     "translate nothing": (["translate", "empty", "--to", "B", "file", "--out", "o"],
                           "empty/checkpoint.pt does not exist"),
     "translate by rubbish": (["translate", "file", "--to", "B", "file", "--out", "o"],
-                             "file cannot be read"),
+                             "file is not a checkpoint at all"),
     "translate to nowhere": (["translate", "empty", "--to", "C", "file", "--out", "o"], "--to"),
     "translate without images": (["translate", "empty"], "name a RUN, then the images"),
     "translate nothing that is known": (["translate", "a", "b", "--fly", "c"], "--fly"),
