@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from . import plots, realism
-from .checkpoint import write_whole
+from .checkpoint import load_checkpoint, write_whole
 from .data import read_image
 from .errors import InputError
 from .evaluate import MEASURES
@@ -29,10 +29,8 @@ def write_report(run):
     """
     run = Path(run)
     page = run / "report.html"
-    if not (run / "config.json").is_file():
-        raise InputError(f"{run} is not a run folder: it holds no config.json; "
-                         "give the --out of a training.")
-    settings = read_json(run / "config.json")
+    settings = (read_json(run / "config.json") if (run / "config.json").exists()
+                else load_checkpoint(run)["config"])
     every = sorted((run / "samples").glob("step_*.png"))
     steps, curves = draw_curves(run / "log.csv")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,

@@ -195,7 +195,7 @@ BAD = {
     "no classes": (["evaluate", "empty", "--kid", "efficientnet", "--classes", "1", "1000"],
                    "from 0 to 999"),
     "a split of nothing": (["evaluate", "empty", "--split", "train"], "belong to --kid"),
-    "report on nothing": (["report", "empty"], "empty is not a run folder"),
+    "report on nothing": (["report", "empty"], "empty/checkpoint.pt does not exist"),
     "export nothing": (["export", "empty", "new"], "empty/checkpoint.pt does not exist"),
     "export over": (["export", "empty", "file"], "file exists already"),
     "draw over": (["draw", "full"], "full exists already"),

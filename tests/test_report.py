@@ -109,7 +109,7 @@ def test_damaged_files_are_named(name, content, tmp_path):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(InputError, match="nowhere is not a run folder"):
+    with pytest.raises(InputError, match="nowhere does not exist; give a run folder"):
         write_report(tmp_path / "nowhere")
 
 
