@@ -70,7 +70,7 @@ def picture(file):
     """An image file as a data URL: WebP, a tenth of the PNG's size."""
     buffer = io.BytesIO()
     image = read_image(file)
-    image.save(buffer, "WEBP", quality=80)
+    image.save(buffer, "WEBP", quality=80, method=2)  # fast
     return data_url("webp", buffer) | {"width": image.width, "height": image.height}
 
 

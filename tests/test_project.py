@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import minicyclegan
+from minicyclegan.realism import NEEDS
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -15,7 +16,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 def requirements(key):
     """The list of a key in pyproject.toml, as {"name": ">=version"} (tomllib came with 3.11)."""
     block = re.search(rf"^{key} = \[(.*?)\]", PYPROJECT, re.M | re.S).group(1)
-    return dict(re.findall(r'"([a-z0-9]+)(>=[\d.]+)"', block))
+    return dict(re.findall(r'"([a-z0-9_-]+)(>=[\d.]+)"', block))
 
 
 def test_conda_and_pip_ask_for_the_same():
@@ -25,6 +26,11 @@ def test_conda_and_pip_ask_for_the_same():
     assert conda.pop("python") == re.search(r'requires-python = "(.*)"', PYPROJECT).group(1)
     pip["pytorch"] = pip.pop("torch")  # its name in conda
     assert conda == pip
+
+
+def test_extras_are_what_the_messages_name():
+    for extra, packages in NEEDS.items():
+        assert list(requirements(extra)) == packages.split()
 
 
 def test_public_names():
