@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import warnings
 from argparse import SUPPRESS
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,7 @@ import matplotlib
 
 from . import __version__, parallel
 from .checkpoint import load_checkpoint, load_generator, pick_device
-from .data import PairedImages
+from .data import PairedImages, bad_images, check_images, list_tests
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
@@ -139,7 +140,11 @@ def run_evaluate(args):
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
     config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
     generators = [load_generator(args.model, to, device)[0] for to in "BA"]
-    pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
+    data, bad = args.data or config["data"], {}
+    check_images(list_tests(data), bad, side=config["size"])
+    if bad and not config["skip_bad"]:
+        raise bad_images(bad)
+    pairs = PairedImages(data, config["size"], config["channels"], bad)
     run = Path(args.model) if Path(args.model).is_dir() else Path(args.model).parent
     picture = args.picture or run / (
         f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
@@ -165,6 +170,12 @@ def run_download(args):
 def main(arguments=None):
     """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
     matplotlib.use("Agg")  # pictures go to files: no window system is needed
+    # Oddities inside an image and letters that the font lacks: nothing that a user could mend.
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", "Glyph .* missing")
+    for stream in (sys.stdout, sys.stderr):  # odd file names must not stop what prints them
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
@@ -176,6 +187,10 @@ def main(arguments=None):
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
+              "programs, or use smaller images.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)
