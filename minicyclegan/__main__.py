@@ -53,6 +53,8 @@ def parser():
                      help="folder of the run (default: runs/ and the name of the data)")
     sub.add_argument("--resume", type=Path, metavar="RUN",
                      help="go on with a run where it stopped; it keeps its options")
+    sub.add_argument("--stop-after", type=int, default=0, metavar="INT",
+                     help="save and leave after so many steps, to be resumed later (0: never)")
     for f in fields(Config):
         paper = PRESETS["paper"].get(f.name, f.default)
         default = f.default if paper == f.default else f"{f.default}; paper: {paper}"
@@ -109,16 +111,18 @@ def add_overwrite(sub):
 
 
 def run_train(args):
+    if args.stop_after < 0:
+        raise InputError(f"--stop-after must be at least 0, not {args.stop_after}.")
     parallel.start()
     options = {f.name: getattr(args, f.name) for f in fields(Config) if f.name in args}
     if args.resume:
         if args.out or args.preset:
             raise InputError("--resume goes on in its own folder with its own options; "
                              "leave --out and --preset away.")
-        return resume(args.resume, **options)
+        return resume(args.resume, args.stop_after, **options)
     config = Config(**PRESETS[args.preset or "toy"] | options)
     out = args.out or free_name(Path("runs") / Path(config.data).name)
-    return train(config, parallel.from_first(str(out)))
+    return train(config, parallel.from_first(str(out)), args.stop_after)
 
 
 def free_name(path):

@@ -1,21 +1,32 @@
 """Networks to and from files: our checkpoints, and the files of the authors' implementation.
 
 A checkpoint holds tensors and plain values only and is loaded with `weights_only=True`: opening
-one never runs code. It is written beside the old one, synced and renamed, so that there is a
-whole one at any moment.
+one never runs code. It is written beside the old one, synced and renamed, and the one before is
+kept, so that there is a whole one at any moment.
 """
 
+import contextlib
+import io
 import os
+import pickle
 import re
+import sys
+import zipfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from . import parallel
 from .errors import InputError
 from .generator import Generator
 
-FORMAT = 2
+FORMAT = 3
+LAST, BEFORE, DAMAGED = "checkpoint.pt", "checkpoint_before.pt", "checkpoint_damaged.pt"
+
+
+class Damaged(InputError):
+    """A file that once was right and no longer is: the one before it may serve."""
 
 
 def pick_device(name="auto"):
@@ -31,32 +42,73 @@ def pick_device(name="auto"):
     return torch.device(name)
 
 
-def save_checkpoint(path, content):
-    """Write a dict of tensors and plain values to `path`, whole or not at all."""
+def write_whole(path, data, before=None):
+    """Write bytes to `path`, whole or not at all: beside it first, synced, then renamed.
+
+    before  where the present file at `path` goes; None: it is replaced
+    Raises OSError where there is no room or no permission; then `path` is as it was.
+    """
     path = Path(path)
-    temporary = path.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        torch.save({"format": FORMAT, **content}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if before and path.exists():
+            os.replace(path, before)
+        os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)
+        with contextlib.suppress(OSError):  # half a file is of no use, and takes room
+            temporary.unlink()
+        raise
 
 
-def load_checkpoint(path):
+def save_checkpoint(path, content, before=None):
+    """Write a dict of tensors and plain values to `path`; see write_whole."""
+    buffer = io.BytesIO()  # torch hides what goes wrong with a file; in memory nothing does
+    torch.save({"format": FORMAT, **content}, buffer)
+    write_whole(path, buffer.getbuffer(), before)
+
+
+def load_checkpoint(path, aside=False):
     """The content of a checkpoint, on the CPU; `path` is the file or its run folder.
 
+    In a run folder, a damaged last checkpoint is passed over for the one before, with a word on
+    stderr; `aside` renames it too, or it would be the one before when the run goes on and saves.
     InputError where it is missing, damaged, or not ours.
     """
     path = Path(path)
-    if path.is_dir():
-        path = path / "checkpoint.pt"
+    if not path.is_dir():
+        return read_checkpoint(path)
+    last, before = path / LAST, path / BEFORE
+    if not last.exists() and before.exists():  # killed just between two renames
+        return read_checkpoint(before)
+    try:
+        return read_checkpoint(last)
+    except Damaged as error:
+        if not before.exists():
+            raise
+        content = read_checkpoint(before)
+        if parallel.rank() == 0:
+            print(f"{error} {before} takes its place.", file=sys.stderr)
+            if aside:
+                os.replace(last, path / DAMAGED)
+        return content
+
+
+def read_checkpoint(path):
     content = read_tensors(path)
-    if not isinstance(content, dict) or "format" not in content or "networks" not in content:
+    if not isinstance(content, dict) or not {"format", "networks"} <= content.keys():
         raise InputError(f"{path} is not a checkpoint of minicyclegan; "
-                         "give a run folder, or the checkpoint.pt in it.")
+                         f"give a run folder, or the {LAST} in it.")
     if content["format"] != FORMAT:
         raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; "
-                         "install the version that wrote it.")
+                         "install the version of minicyclegan that wrote it.")
+    if not isinstance(content.get("config"), dict) or not isinstance(content["networks"], dict):
+        raise InputError(f"{path} lacks the options or the networks of its run; use another "
+                         "checkpoint.")
     return content
 
 
@@ -64,11 +116,24 @@ def read_tensors(path):
     """torch.load of tensors and plain values, with a clear InputError for anything else."""
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; give a run folder or a checkpoint file.")
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start != b"PK" and start[:1] != b"\x80":  # a zip, or a pickle as the oldest versions wrote
+        kind = "not a checkpoint at all" if start else "empty"
+        raise Damaged(f"{path} is {kind}; use another checkpoint.")
     try:
+        if start == b"PK":
+            with zipfile.ZipFile(path) as file:  # torch itself does not compare the checksums
+                if any(entry.compress_type for entry in file.infolist()) or file.testzip():
+                    raise zipfile.BadZipFile
         return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path} holds more than tensors and plain values, which could run code; "
+                         "nothing of it was run. Use another checkpoint.") from error
+    except MemoryError:
+        raise
     except Exception as error:  # damaged files make torch.load raise many things
-        raise InputError(f"{path} cannot be read: damaged, or not a file of plain tensors; "
-                         "use another checkpoint.") from error
+        raise Damaged(f"{path} is damaged or cut off; use another checkpoint.") from error
 
 
 def load_generator(path, to, device="cpu"):

@@ -64,6 +64,26 @@ def score(image, truth, mask=None):
     return scores
 
 
+def symptom(real, fake):
+    """What looks wrong with fakes, and what helps: one sentence for people, or None.
+
+    real, fake  tensors (N, C, H, W) in [-1, 1]: what went into a generator, what came out
+    """
+    spread = fake.std(dim=(1, 2, 3))
+    if (spread < 0.05).float().mean() > 0.5:  # of a range of 2
+        colour = "black" if fake.mean() < -0.9 else "of one flat colour"
+        return (f"most fakes are {colour}; if it stays so, start again with another --seed or a "
+                "smaller --lr.")
+    if len(real) > 1 and fake.std(dim=0).mean() < 0.1 * real.std(dim=0).mean():
+        return ("all fakes look the same, whatever went in; if it stays so, start again with "
+                "another --seed or more --lambda-cycle-A and --lambda-cycle-B.")
+    pairs = zip(real.mean(1).flatten(1), fake.mean(1).flatten(1), strict=True)
+    brightness = torch.stack([torch.corrcoef(torch.stack(pair))[0, 1] for pair in pairs])
+    if brightness.nanmedian() < -0.5:
+        return ("light and dark have changed places in the fakes; if it stays so, start again with "
+                "--lambda-identity 0.5 (paper, section 5.2), or another --seed.")
+
+
 @torch.no_grad()
 def evaluate(G_AB, G_BA, pairs, device="cpu"):
     """Translate every test pair both ways and compare with the truth.

@@ -6,19 +6,21 @@
     torchrun --nproc_per_node=8 -m minicyclegan train ...   on eight GPUs, see parallel.py
 
 A run folder holds config.json, log.csv and losses.png (the losses), samples/ (the same test
-images again and again), checkpoint.pt, and at the end scores.json and scores.png where the true
-counterparts of the test images are known.
+images again and again), checkpoint.pt and the one before it, and at the end scores.json and
+scores.png where the true counterparts of the test images are known.
 
-Ctrl-C and SIGTERM finish the step, save and leave; --resume goes on from there.
+Ctrl-C and SIGTERM finish the step, save and leave; --resume goes on from there. Whatever stops a
+run, it ends with the same weights as one that nothing stopped, to the last bit on a CPU.
 """
 
 import csv
 import json
 import math
+import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -26,11 +28,14 @@ from tqdm import tqdm
 
 from . import parallel, plots
 from .checkpoint import (
+    BEFORE,
+    LAST,
     load_checkpoint,
     load_network,
     new_generator,
     pick_device,
     save_checkpoint,
+    write_whole,
 )
 from .cyclegan import CycleGAN, OneWayGAN
 from .data import (
@@ -43,10 +48,14 @@ from .data import (
 )
 from .discriminator import Discriminator
 from .errors import InputError
-from .evaluate import write_scores
+from .evaluate import symptom, write_scores
 from .toy import draw_dataset
 
 TOY = "data/toy"
+
+
+# What may change when a run is resumed: none of it changes what is learned or logged.
+FREE = ("device", "compile", "workers", "sample_every", "save_seconds", "save_steps")
 
 
 def option(default, help, choices=None, least=None, most=None):
@@ -106,10 +115,17 @@ class Config:
     log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
     sample_every: int = option(300, "steps from one picture of samples to the next", least=1)
     save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
+    save_steps: int = option(0, "steps from one checkpoint to the next, if seconds do not come "
+                             "first; 0: seconds count", least=0)
 
     def __post_init__(self):
         for f in fields(self):
             flag, value, rule = f"--{dashed(f.name)}", getattr(self, f.name), f.metadata
+            if f.type is float and type(value) is int:
+                value = float(value)
+                setattr(self, f.name, value)
+            if type(value) is not f.type:
+                raise InputError(f"{flag} must be of type {f.type.__name__}, not {value!r}.")
             if rule["choices"] and value not in rule["choices"]:
                 raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
                                  f"not {value}.")
@@ -219,31 +235,89 @@ def say(text):
         print(text)
 
 
-def train(config, out):
-    """Train a new run into the folder `out`. Returns 0, or 128 + the signal that stopped it."""
+def train(config, out, stop_after=0):
+    """Train a new run into the folder `out`. Returns 0, or 128 + the signal that stopped it.
+
+    stop_after  save and leave after so many steps, to be resumed later; 0: go on to the end
+    Raises InputError for options or data that cannot be used, and where the run goes wrong or
+    can no longer write; the last checkpoint is whole then.
+    """
     out = Path(out)
-    if parallel.rank() == 0 and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if parallel.rank() == 0 and out.exists() and not (out.is_dir() and all(
+            file.name.startswith(".") for file in out.iterdir())):  # killed before it began
         raise InputError(f"{out} exists already; choose another --out, or go on with "
                          f"--resume {out}.")
-    return Run(config, out).go()
+    return Run(config, out).go(stop_after)
 
 
-def resume(out, **changes):
-    """Go on with the run in `out` where it stopped. `changes` may name options that do not
-    change what is learned. The number of processes may be another, the batch of all together
-    stays."""
-    checkpoint = load_checkpoint(out)
+def resume(out, stop_after=0, **changes):
+    """Go on with the run in `out` where it stopped. `changes` may name options that do not change
+    what is learned, those in FREE. The number of processes may be another; the batch of all
+    together stays.
+
+    Raises InputError where there is no run, another process is at it, or an option has changed.
+    """
+    out = Path(out)
+    checkpoint = None
+    if any((out / name).exists() for name in (LAST, BEFORE)) or not (out / "config.json").exists():
+        checkpoint = load_checkpoint(out, aside=True)
+        config = as_config(checkpoint["config"], out)
+        batch, precision = checkpoint.get("batch"), checkpoint.get("precision")
+        if type(batch) is not int or batch < 1 or precision not in ("fp32", "bf16"):
+            raise InputError(f"the checkpoint in {out} is not one that training can go on from; "
+                             "start a new run.")
+    else:  # stopped before its first checkpoint
+        config = stored_config(out)
+    wanted = changes
+    if (out / "config.json").exists():  # somebody may have edited it
+        wanted = asdict(stored_config(out)) | changes
+    different = [f"--{dashed(name)} {value} (the run has {getattr(config, name)})"
+                 for name, value in wanted.items()
+                 if name not in FREE and value != getattr(config, name)]
+    if different:
+        raise InputError(f"{out} keeps its options, and cannot go on with {', '.join(different)}; "
+                         "leave them as they were, or start a new run.")
+    return Run(replace(config, **changes), out, checkpoint).go(stop_after)
+
+
+def as_config(options, out):
+    """A Config from what a run folder has stored."""
     try:
-        config = Config(**checkpoint["config"])
+        return Config(**options)
     except TypeError as error:
         raise InputError(f"{out} was written by another version of minicyclegan ({error}); "
                          "go on with that one.") from error
-    for name, value in changes.items():
-        if name not in ("device", "workers", "save_seconds") and value != getattr(config, name):
-            raise InputError(f"--{dashed(name)} is {getattr(config, name)} in {out}, not {value}; "
-                             "a resumed run keeps its options: leave it out, or start a new run.")
-        setattr(config, name, value)
-    return Run(config, Path(out), checkpoint).go()
+
+
+def stored_config(out):
+    """What config.json says, for people to read: the checkpoint has the options too."""
+    file = out / "config.json"
+    try:
+        return as_config(json.loads(file.read_text()), out)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({error}); remove it, the checkpoint has the options "
+                         "too.") from error
+
+
+def lock(out):
+    """Hold a run folder until the file returned is closed, or this process ends, however it does.
+    InputError where another process holds it."""
+    file = open(out / ".lock", "a")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError) as error:
+        file.close()
+        raise InputError(f"another process is training in {out}; wait for it, or stop it."
+                         ) from error
+    except OSError as error:
+        say(f"{out} cannot be locked on this file system ({error.strerror}); see to it that no "
+            "other process trains there")
+    return file
 
 
 class Run:
@@ -276,17 +350,28 @@ class Run:
         self.model = new_model(config, self.precision).to(self.device)
         self.networks = dict(self.model.named_children())
         self.sums = {}  # of the losses since the last line of the log
+        self.wrong = torch.zeros((), dtype=torch.long, device=self.device)  # see check_losses
+        self.saved, self.warned = None, False  # the step of the last checkpoint
         if checkpoint:
-            self.load(checkpoint)
+            try:
+                self.load(checkpoint)
+            except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                if isinstance(error, InputError):
+                    raise
+                raise InputError(f"the checkpoint in {out} lacks something or does not fit "
+                                 f"together ({error}); start a new run.") from error
         if config.compile and can_compile(self.device):
             self.model.compile()
         parallel.share(self.model)
         if self.writes:
-            (out / "samples").mkdir(parents=True, exist_ok=True)
-            write_stamps(out, self.used, self.bad)
+            out.mkdir(parents=True, exist_ok=True)
+            self.lock = lock(out)
             if not checkpoint:
-                (out / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+                text = json.dumps(asdict(config), indent=2) + "\n"
+                write_whole(out / "config.json", text.encode())
                 self.save()
+            write_stamps(out, self.used, self.bad)
+            (out / "samples").mkdir(exist_ok=True)
             self.cut_log()
 
     def places(self):
@@ -310,13 +395,14 @@ class Run:
         self.fingerprint = self.data.fingerprint()
         self.used, self.bad = [*tests, *self.data.files["A"], *self.data.files["B"]], bad
 
-    def go(self):
-        """Train to the end, or until a signal; returns the exit code."""
+    def go(self, stop_after=0):
+        """Train to the end, for `stop_after` steps, or until a signal; returns the exit code."""
         batch = f"{self.batch} pairs a step"
         if parallel.processes() > 1:
             batch += f" from {parallel.processes()} processes"
         say(f"{self.out}: {self.steps} steps on {self.device.type} in {self.precision}, {batch}")
         began = saved = time.monotonic()
+        last = min(self.steps, self.step + stop_after) if stop_after else self.steps
         signals = []  # Ctrl-C and SIGTERM are noted, and wait for the step to end
         before = {number: signal.signal(number, lambda number, frame: signals.append(number))
                   for number in (signal.SIGINT, signal.SIGTERM)}
@@ -324,16 +410,23 @@ class Run:
         try:
             with tqdm(total=self.steps, initial=self.step, unit="step", desc=self.out.name,
                       dynamic_ncols=True, disable=not self.writes) as bar:
-                while self.step < self.steps and not stop:
+                while self.step < last and not stop:
                     self.one_step(bar)
                     bar.update()
                     # all processes leave after the same step, or one would wait for the others
                     stop = parallel.largest(max(signals, default=0))
-                    if self.writes and time.monotonic() - saved > self.config.save_seconds:
+                    due = self.config.save_steps and self.step % self.config.save_steps == 0
+                    if self.writes and (
+                            due or time.monotonic() - saved > self.config.save_seconds):
                         self.save()
                         saved = time.monotonic()
             if self.writes:
                 self.save()
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self.out} could not be read or written "
+                f"({error.strerror or error}); {self.out / LAST} is whole: put this right, then "
+                f"go on with --resume {self.out}.") from error
         except (RuntimeError, MemoryError) as error:
             if out_of_memory(error):
                 raise InputError(
@@ -347,8 +440,10 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self.writes:
+                self.lock.close()
         parallel.stop(self.model)  # what is left to do, process 0 does alone
-        if stop and self.writes:
+        if self.writes and (stop or self.step < self.steps):
             print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
                   f"  minicyclegan train --resume {self.out}", file=sys.stderr)
         elif self.writes:
@@ -365,10 +460,16 @@ class Run:
         for optimizer in self.model.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr
-        for name, loss in self.model.step(real_A, real_B).items():
+        losses = self.model.step(real_A, real_B)
+        for name, loss in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + loss
         self.step += 1
-        if self.step % config.log_every == 0 or self.step == self.steps:
+        finite = torch.stack(list(losses.values())).isfinite().all()
+        self.wrong = torch.where((self.wrong == 0) & ~finite, self.step, self.wrong)
+        due = self.step % config.log_every == 0 or self.step == self.steps
+        if due or self.device.type == "cpu":  # a GPU would have to be waited for
+            self.check_losses()
+        if due:
             count = (self.step - 1) % config.log_every + 1
             names = sorted(self.sums)
             means = parallel.mean(torch.stack([self.sums[n] for n in names]) / count).tolist()
@@ -379,6 +480,23 @@ class Run:
             bar.set_postfix_str(" ".join(f"{k[:3]}{k[-2:]} {v:.2f}" for k, v in means.items()))
         if self.writes and (self.step % config.sample_every == 0 or self.step == self.steps):
             self.draw_samples()
+
+    def check_losses(self):
+        """Stop a run whose losses are no longer numbers; `wrong` has the step where that began."""
+        if self.wrong:
+            names = [name for name, total in self.sums.items() if not total.isfinite()]
+            self.went_wrong(f"{', '.join(names)} is not finite at step {int(self.wrong)}")
+
+    def check_weights(self):
+        """The same for the weights, before they are saved: a loss tells only a step later."""
+        for name, network in self.networks.items():
+            if not all(p.isfinite().all() for p in network.parameters()):
+                self.went_wrong(f"a weight of {name} is not finite at step {self.step}")
+
+    def went_wrong(self, what):
+        precision = ", or with --precision fp32" if self.precision == "bf16" else ""
+        raise InputError(f"{self.out}: {what}, so training stopped there; {LAST} is of a step "
+                         f"before. Start a new run with a smaller --lr{precision}.")
 
     def log(self, row):
         with open(self.out / "log.csv", "a", newline="") as file:
@@ -394,7 +512,7 @@ class Run:
             head, *lines = log.read_text().splitlines(keepends=True) or [""]
             kept = [line for line in lines if line.endswith("\n")
                     and int(line.split(",")[0]) <= self.step]
-            log.write_text(head + "".join(kept) if kept else "")
+            write_whole(log, (head + "".join(kept) if kept else "").encode())
 
     @torch.no_grad()
     def draw_samples(self):
@@ -406,19 +524,31 @@ class Run:
         rows |= {"true_B": real_B} if self.pairs else {}
         rows |= {"real_B": real_B, "fake_A": fake_A, "rec_B": G_AB(fake_A)}
         rows |= {"true_A": real_A} if self.pairs else {}
+        for real, fake in ((real_A, fake_B), (real_B, fake_A)):
+            if not self.warned and (warning := symptom(real, fake)):
+                tqdm.write(f"step {self.step}: {warning}", file=sys.stderr)
+                self.warned = True
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
         plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
 
     def save(self):
-        save_checkpoint(self.out / "checkpoint.pt", {
+        if self.saved == self.step:
+            return
+        self.check_losses()
+        self.check_weights()
+        if (self.out / "log.csv").exists():
+            with open(self.out / "log.csv", "ab") as file:
+                os.fsync(file.fileno())  # the lines up to here are not written again
+        save_checkpoint(self.out / LAST, {
             "config": asdict(self.config), "precision": self.precision, "batch": self.batch,
             "step": self.step, "data": self.fingerprint,
             "networks": {k: n.state_dict() for k, n in self.networks.items()},
             "optimizers": {k: o.state_dict() for k, o in self.model.optimizers.items()},
             "pools": {k: p.state_dict() for k, p in self.model.pools.items()},
             "sums": self.sums,
-        })
+        }, before=self.out / BEFORE)
+        self.saved = self.step
 
     def load(self, checkpoint):
         then, now = checkpoint["data"], self.fingerprint
@@ -427,12 +557,23 @@ class Run:
                 raise InputError(f"{self.config.data}/train{d} holds other images than when the "
                                  f"run in {self.out} began ({now[d]}; then {then[d]}); put them "
                                  "back as they were, or start a new run.")
-        self.step = checkpoint["step"]
+        self.step = self.saved = checkpoint["step"]
+        if type(self.step) is not int or not 0 <= self.step <= self.steps:
+            raise ValueError(f"step {self.step} of {self.steps}")
         for name, network in self.networks.items():
             load_network(network, checkpoint, name)
         for name, optimizer in self.model.optimizers.items():
-            optimizer.load_state_dict(checkpoint["optimizers"][name])
+            optimizer.load_state_dict({  # the moments; learning rate and the like are in config
+                "state": checkpoint["optimizers"][name]["state"],
+                "param_groups": optimizer.state_dict()["param_groups"]})
+            for weight, moments in optimizer.state.items():
+                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape:
+                    raise ValueError(f"moments of another shape in optimizer {name}")
+        shape = (self.config.channels, self.config.size, self.config.size)
         for name, pool in self.model.pools.items():
+            images = checkpoint["pools"][name]["images"]
+            if images is not None and (images.shape[1:] != shape or len(images) > pool.size):
+                raise ValueError(f"images of another size in pool {name}")
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
 

@@ -6,8 +6,9 @@
 
 Table 1, for each size: the plain step, then ours with what makes it fast added piece by piece, all
 in one run and in turn, so that a machine which is busy for a while slows them alike. Medians.
-Table 2: what batch, size, width and depth cost. 64×64 has the networks of the preset "toy", larger
-images those of the paper: 6 residual blocks up to 128×128, 9 above. The identity loss is on.
+Table 2: what batch, size, width and depth cost; and what saving costs the preset "toy". 64×64 has
+the networks of that preset, larger images those of the paper: 6 residual blocks up to 128×128, 9
+above. The identity loss is on.
 
 pairs/s   pairs (real_A, real_B) trained on in a second
 × plain   that, divided by the plain step's
@@ -33,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from minicyclegan import CycleGAN, Discriminator, Generator, ImagePool, InputError
-from minicyclegan.checkpoint import pick_device
+from minicyclegan.checkpoint import LAST, pick_device
 from minicyclegan.evaluate import evaluate
 from minicyclegan.train import (
     PRESETS,
@@ -349,7 +350,28 @@ def steps_per_second(args):
                 for c, flops in costs(device, low, args.seconds)]
         show(rows, "what each thing costs")
         result["rows"] += rows
+        result["checkpoint"] = cost = checkpoints(device)
+        print(f"\na checkpoint of the preset \"toy\": {cost['bytes'] / 1e6:.1f} MB in "
+              f"{cost['seconds']:.3f} s, {cost['share']:.2%} of the time between two")
         write(result, args.json)
+
+
+def checkpoints(device):
+    """Seconds that saving the toy preset takes, its pools full, and the share of training time."""
+    with tempfile.TemporaryDirectory() as out:
+        run = Run(Config(data=str(ROOT / "data" / "toy"), device=str(device)), Path(out) / "run")
+        for _ in range(run.config.pool_size // run.batch + 1):
+            run.one_step(tqdm(disable=True))
+        times = []
+        for _ in range(9):
+            run.saved = None
+            began = time.perf_counter()
+            run.save()
+            times.append(time.perf_counter() - began)
+        size = (Path(out) / "run" / LAST).stat().st_size
+        run.lock.close()
+    seconds = statistics.median(times)
+    return {"seconds": seconds, "bytes": size, "share": seconds / run.config.save_seconds}
 
 
 def time_to_quality(args):

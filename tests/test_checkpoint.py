@@ -1,10 +1,21 @@
+import errno
 import pickle
+import resource
+import zipfile
 
 import pytest
 import torch
 
 from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
-from minicyclegan.checkpoint import FORMAT, load_checkpoint, pick_device, save_checkpoint
+from minicyclegan.checkpoint import (
+    BEFORE,
+    DAMAGED,
+    FORMAT,
+    LAST,
+    load_checkpoint,
+    pick_device,
+    save_checkpoint,
+)
 
 
 def fixture(name="step_lsgan"):
@@ -12,18 +23,77 @@ def fixture(name="step_lsgan"):
     return torch.load(Path(__file__).parent / "data" / f"{name}.pt", weights_only=True)
 
 
-def test_save_is_whole_or_not_at_all(tmp_path, monkeypatch):
+def small_checkpoint(path, step=1):
+    save_checkpoint(path, {"config": {}, "networks": {"G": {"w": torch.arange(3000.0)}},
+                           "step": step})
+
+
+def test_a_checkpoint_is_whole_or_not_written(tmp_path):
+    """A limit of the operating system on the size of files stands in for a full disk."""
     path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"networks": {}, "step": 1})
+    small_checkpoint(path)
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limit[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            small_checkpoint(path, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert error.value.filename == str(path) and error.value.errno == errno.EFBIG
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
-    def fails(content, file):
-        file.write(b"half of it")
-        raise OSError("disk full")
 
-    monkeypatch.setattr(torch, "save", fails)
-    with pytest.raises(OSError):
-        save_checkpoint(path, {"networks": {}, "step": 2})
-    assert load_checkpoint(path)["step"] == 1
+def test_the_one_before_is_kept(tmp_path):
+    last, before = tmp_path / LAST, tmp_path / BEFORE
+    for step in (1, 2, 3):
+        save_checkpoint(last, {"config": {}, "networks": {}, "step": step}, before)
+    assert (load_checkpoint(tmp_path)["step"], load_checkpoint(before)["step"]) == (3, 2)
+    last.unlink()  # killed between two renames
+    assert load_checkpoint(tmp_path)["step"] == 2
+
+
+def flipped(data, place):
+    return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
+
+
+@pytest.mark.parametrize("damage, reason", [
+    (lambda data: b"", "is empty"),
+    (lambda data: b"some other file", "is not a checkpoint at all"),
+    (lambda data: bytes(reversed(data)), "is not a checkpoint at all"),
+    (lambda data: data[:len(data) // 2], "is damaged or cut off"),
+    (lambda data: data[:-1], "is damaged or cut off"),
+    (lambda data: flipped(data, len(data) // 2), "is damaged or cut off"),  # within the weights
+    (lambda data: b"PK" + data[:9000], "is damaged or cut off"),
+])
+def test_damage_is_named_and_the_one_before_serves(damage, reason, tmp_path, capsys):
+    last, before = tmp_path / LAST, tmp_path / BEFORE
+    small_checkpoint(before, 1)
+    small_checkpoint(last, 2)
+    last.write_bytes(damage(last.read_bytes()))
+    with pytest.raises(InputError, match=f"checkpoint.pt {reason}; use another checkpoint"):
+        load_checkpoint(last)
+    assert load_checkpoint(tmp_path)["step"] == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line and f"{before} takes its place" in line
+    assert last.exists()
+    load_checkpoint(tmp_path, aside=True)
+    assert {f.name for f in tmp_path.iterdir()} == {BEFORE, DAMAGED}
+    before.write_bytes(b"")
+    with pytest.raises(InputError, match=f"{BEFORE} is empty"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_flipped_bit_of_the_weights_is_seen(tmp_path):
+    """torch.load by itself would hand out wrong weights."""
+    path = tmp_path / "x.pt"
+    small_checkpoint(path)
+    data = path.read_bytes()
+    start = data.index(torch.arange(3000.0).numpy().tobytes())
+    for place in range(start, start + 12000, 500):
+        path.write_bytes(flipped(data, place))
+        with pytest.raises(InputError, match="is damaged"):
+            load_checkpoint(path)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
@@ -32,15 +102,16 @@ def test_files_that_are_no_checkpoints(tmp_path):
         load_checkpoint(path)
     with pytest.raises(InputError, match="checkpoint.pt does not exist"):
         load_checkpoint(tmp_path)
-    for content in (b"", b"rubbish"):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match="x.pt cannot be read"):
+    for content in ({"weights": torch.zeros(3)}, [1], torch.zeros(3), {"format": 1}):
+        torch.save(content, path)
+        with pytest.raises(InputError, match="x.pt is not a checkpoint of minicyclegan"):
             load_checkpoint(path)
-    torch.save({"weights": torch.zeros(3)}, path)
-    with pytest.raises(InputError, match="x.pt is not a checkpoint of minicyclegan"):
-        load_checkpoint(path)
-    torch.save({"format": 99, "networks": {}}, path)
-    with pytest.raises(InputError, match="format 99"):
+    for version in (1, FORMAT + 1):
+        torch.save({"format": version, "networks": {}}, path)
+        with pytest.raises(InputError, match=f"format {version}, this version reads {FORMAT}"):
+            load_checkpoint(path)
+    torch.save({"format": FORMAT, "networks": {}}, path)
+    with pytest.raises(InputError, match="lacks the options or the networks"):
         load_checkpoint(path)
 
 
@@ -50,14 +121,26 @@ class Payload:
 
 
 def test_loading_runs_no_code(tmp_path, capsys):
-    path = tmp_path / "x.pt"
-    torch.save({"format": FORMAT, "networks": Payload()}, path)
-    with pytest.raises(InputError, match="cannot be read"):
-        load_checkpoint(path)
-    path.write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(InputError, match="cannot be read"):
-        load_checkpoint(path)
+    path = tmp_path / LAST
+    small_checkpoint(tmp_path / BEFORE)
+    for write in (lambda: torch.save({"format": FORMAT, "networks": Payload()}, path),
+                  lambda: torch.save(Payload(), path, _use_new_zipfile_serialization=False),
+                  lambda: path.write_bytes(pickle.dumps(Payload(), protocol=2))):
+        write()
+        for place in (path, tmp_path):  # no damage, so the one before must not hide it
+            with pytest.raises(InputError, match="could run code; nothing of it was run"):
+                load_checkpoint(place)
     assert "payload" not in capsys.readouterr().out
+
+
+def test_a_small_file_that_grows_is_not_unpacked(tmp_path):
+    small_checkpoint(tmp_path / "x.pt")
+    with (zipfile.ZipFile(tmp_path / "x.pt") as given,
+          zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as bomb):
+        for name in given.namelist():
+            bomb.writestr(name, given.read(name))
+    with pytest.raises(InputError, match="is damaged"):
+        load_checkpoint(tmp_path / "y.pt")
 
 
 def test_published_files(tmp_path):

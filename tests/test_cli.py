@@ -5,14 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from conftest import TINY
+from conftest import OPTIONS
 from PIL import Image
 
 from minicyclegan import __version__
 from minicyclegan.__main__ import main
-
-OPTIONS = [x for name, value in TINY.items()
-           for x in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def run(*arguments):
@@ -122,6 +119,7 @@ BAD = {
     "no image": (["train", "--data", "rotten", "--out", "r"], "rotten/trainA/x.png cannot be read"),
     "output exists": (["train", "--data", "empty", "--out", "full"], "full exists already"),
     "output is a file": (["train", "--data", "empty", "--out", "file"], "file exists already"),
+    "a negative stop": (["train", "--stop-after", "-1"], "--stop-after must be at least 0"),
     "resume of nothing": (["train", "--resume", "empty"], "empty/checkpoint.pt does not exist"),
     "resume elsewhere": (["train", "--resume", "empty", "--out", "r"],
                          "leave --out and --preset away"),
@@ -130,7 +128,7 @@ BAD = {
     "translate nothing": (["translate", "empty", "--to", "B", "file", "--out", "o"],
                           "empty/checkpoint.pt does not exist"),
     "translate by rubbish": (["translate", "file", "--to", "B", "file", "--out", "o"],
-                             "file cannot be read"),
+                             "file is not a checkpoint at all"),
     "translate to nowhere": (["translate", "empty", "--to", "C", "file", "--out", "o"], "--to"),
     "evaluate nothing": (["evaluate", "empty"], "empty/checkpoint.pt does not exist"),
     "draw over": (["draw", "full"], "full exists already"),

@@ -2,8 +2,10 @@ import math
 
 import pytest
 import torch
+from conftest import TOY_SET
 
-from minicyclegan.evaluate import evaluate, mean_absolute_error, psnr, ssim, table
+from minicyclegan import PairedImages
+from minicyclegan.evaluate import evaluate, mean_absolute_error, psnr, ssim, symptom, table
 
 
 def test_mean_absolute_error():
@@ -76,3 +78,18 @@ def test_examples_go_from_best_to_worst():
     scores, examples = evaluate(torch.nn.Identity(), torch.nn.Identity(), pairs)
     assert [row[1] for row in examples["A_to_B"]] == ["-0.1", "0.5", "0.9"]
     assert "mae_animal" not in scores["A_to_B"]
+
+
+def test_symptoms():
+    """What people report as inversion, collapse and black images is told; good fakes are not."""
+    pairs = PairedImages(TOY_SET, 64)
+    real_A, real_B = (torch.stack([pairs[i][k] for i in range(8)]) for k in (1, 2))
+    noise = 0.01 * torch.randn_like(real_A)
+    for fake, words in ((-real_B, "light and dark have changed places"),
+                        (noise - 1, "are black"), (noise + 0.3, "are of one flat colour"),
+                        (real_B[:1] + noise, "look the same")):
+        warning = symptom(real_A, fake.expand_as(real_A))
+        assert words in warning and "start again with" in warning
+    for fake in (real_A, real_B, 0.5 * real_B + 20 * noise):
+        assert symptom(real_A, fake) is None
+    assert symptom(noise, real_B) is None  # and where there is nothing to compare with

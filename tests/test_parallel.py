@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import OPTIONS
 from two_processes import steps
 
 from minicyclegan import parallel
@@ -17,13 +17,10 @@ from minicyclegan.__main__ import main
 from minicyclegan.checkpoint import load_checkpoint
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-OPTIONS = [x for name, value in TINY.items()
-           for x in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def start(*arguments):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*TORCHRUN, *map(str, arguments)], env=environment, text=True,
+    return subprocess.Popen([*TORCHRUN, *map(str, arguments)], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -112,4 +109,4 @@ def test_one_goes_all_go(number, photos, tmp_path):
         assert f"lost the others, one of them died; start all again with --resume {tmp_path}" in err
     else:
         assert f"minicyclegan train --resume {tmp_path / 'run'}" in err
-    assert load_checkpoint(tmp_path / "run")["step"] > 2
+    assert load_checkpoint(tmp_path / "run")["step"] >= 1

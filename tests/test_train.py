@@ -1,17 +1,20 @@
 import csv
 import json
 import os
+import resource
 import signal
+import subprocess
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import OPTIONS, TINY, TOY_SET, same
 from tqdm import tqdm
 
-from minicyclegan import InputError
-from minicyclegan.checkpoint import load_checkpoint
+from minicyclegan import CycleGAN, InputError
+from minicyclegan.checkpoint import BEFORE, LAST, load_checkpoint
 from minicyclegan.train import (
     PRESETS,
     Config,
@@ -22,8 +25,6 @@ from minicyclegan.train import (
     resume,
     train,
 )
-
-TOY_SET = Path(__file__).parent.parent / "data" / "toy"
 
 
 def trained(config, out, steps=3):
@@ -74,7 +75,8 @@ FLIPPED = dict(
     lambda_adversarial=0.5, lambda_cycle_A=5.0, lambda_cycle_B=5.0, lambda_identity=0.5,
     pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, beta1=0.9, beta2=0.9, seed=1,
     precision="bf16")
-SAME = dict(epochs=3, device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0)
+SAME = dict(epochs=3, device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0,
+            save_steps=1)
 
 
 def test_every_option_is_looked_at():
@@ -116,8 +118,8 @@ def toy_run(tmp_path_factory):
 
 def test_what_a_run_leaves(toy_run):
     assert sorted(p.name for p in toy_run.iterdir()) == [
-        "checked.json", "checkpoint.pt", "config.json", "log.csv", "losses.png", "samples",
-        "scores.json", "scores.png"]
+        ".lock", "checked.json", "checkpoint.pt", "checkpoint_before.pt", "config.json", "log.csv",
+        "losses.png", "samples", "scores.json", "scores.png"]
     assert sorted(p.name for p in (toy_run / "samples").iterdir()) == [
         "step_000002.png", "step_000004.png"]
     config = Config(**json.loads((toy_run / "config.json").read_text()))
@@ -185,18 +187,186 @@ def test_resume_is_exact(precision, photos, tmp_path, monkeypatch):
             == (tmp_path / "stopped" / "log.csv").read_bytes())
 
 
-def same(one, other):
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    return torch.equal(one, other) if torch.is_tensor(one) else one == other
-
-
 def test_a_resumed_run_keeps_its_options(toy_run):
-    with pytest.raises(InputError, match="--lr is 0.001.*not 0.5"):
-        resume(toy_run, lr=0.5)
-    assert resume(toy_run, device="cpu", lr=1e-3) == 0  # nothing left to do: scores once more
+    with pytest.raises(InputError, match=r"--batch 3 \(the run has 2\), --lr 0.5 \(the .* 0.001\)"):
+        resume(toy_run, lr=0.5, batch=3)
+    assert resume(toy_run, device="cpu", lr=1e-3, save_steps=7) == 0  # all done: scores once more
+
+
+def test_an_edited_config_is_not_passed_over(toy_run):
+    file = toy_run / "config.json"
+    text = file.read_text()
+    for old, new, message in (
+            ('"lr": 0.001', '"lr": 0.01', r"--lr 0.01 \(the run has 0.001\)"),
+            ('"size"', '"sise"', "written by another version.*sise"),
+            ('"size": 16', '"size": "16"', "--size must be of type int, not '16'"),
+            ("}", "", "config.json is damaged")):
+        file.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=message):
+            resume(toy_run)
+    file.write_text(text.replace('"workers": 4', '"workers": 2'))  # changes no result
+    assert resume(toy_run) == 0
+    file.unlink()
+    assert resume(toy_run) == 0  # the checkpoint has it all
+    file.write_text(text)
+
+
+def test_in_portions(photos, tmp_path, capsys):
+    """--stop-after, --save-steps: stopped every two steps, a run ends as if never."""
+    config = Config(**TINY | dict(data=str(photos), save_steps=1, save_seconds=1000.0))
+    assert train(config, tmp_path / "whole") == 0
+    assert train(config, tmp_path / "run", stop_after=2) == 0
+    said = capsys.readouterr().err
+    assert f"2 of 4 and saved; go on with:\n  minicyclegan train --resume {tmp_path}" in said
+    assert [load_checkpoint(tmp_path / "run" / name)["step"] for name in (LAST, BEFORE)] == [2, 1]
+    assert resume(tmp_path / "run", stop_after=2) == 0
+    assert same(*(load_checkpoint(tmp_path / name) for name in ("whole", "run")))
+
+
+def test_killed_before_its_first_checkpoint(plain, tmp_path):
+    """Nothing but a lock: it begins anew. Only config.json: it begins with those options."""
+    settings, _ = plain
+    config, out = Config(**settings | dict(steps=4)), tmp_path / "run"
+    assert train(config, tmp_path / "whole") == 0
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / ".config.json.tmp").write_text("{")
+    with pytest.raises(InputError, match="checkpoint.pt does not exist"):
+        resume(out)
+    assert train(config, out, stop_after=1) == 0
+    for file in (LAST, BEFORE, "log.csv"):
+        (out / file).unlink(missing_ok=True)
+    assert resume(out) == 0
+    assert same(*(load_checkpoint(run) for run in (tmp_path / "whole", out)))
+
+
+def test_a_damaged_checkpoint_costs_no_more_than_an_interval(plain, tmp_path, capsys):
+    settings, _ = plain
+    config, out = Config(**settings | dict(steps=6, save_steps=1)), tmp_path / "run"
+    assert train(config, tmp_path / "whole") == 0
+    train(config, out, stop_after=4)
+    (out / LAST).write_bytes((out / LAST).read_bytes()[:-100])
+    assert resume(out, stop_after=1) == 0
+    assert "checkpoint_before.pt takes its place" in capsys.readouterr().err
+    assert [load_checkpoint(out / name)["step"] for name in (LAST, BEFORE)] == [4, 3]
+    assert resume(out) == 0
+    assert same(*(load_checkpoint(run) for run in (tmp_path / "whole", out)))
+    assert (out / "log.csv").read_bytes() == (tmp_path / "whole" / "log.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def half_done(plain, tmp_path_factory):
+    settings, _ = plain
+    out = tmp_path_factory.mktemp("half") / "run"
+    assert train(Config(**settings | dict(steps=4)), out, stop_after=2) == 0
+    (out / "config.json").unlink()
+    return out, (out / LAST).read_bytes()
+
+
+@pytest.mark.parametrize("change", [
+    lambda c: c.pop("pools"), lambda c: c.update(step=99), lambda c: c.update(step="1"),
+    lambda c: c.update(batch="2"), lambda c: c.update(optimizers={"G": {}, "D": {}}),
+    lambda c: c["pools"]["A"].update(images=torch.zeros(99, 3, 16, 16)),
+    lambda c: c["pools"]["A"].update(images=torch.zeros(1, 3, 8, 8)),
+    lambda c: c["optimizers"]["G"]["state"][0].update(exp_avg=torch.zeros(1)),
+    lambda c: c["config"].update(size="16"), lambda c: c["config"].update(steps=-1),
+])
+def test_a_checkpoint_that_does_not_fit_together(change, half_done):
+    out, content = half_done
+    (out / LAST).write_bytes(content)
+    checkpoint = load_checkpoint(out)
+    change(checkpoint)
+    torch.save(checkpoint, out / LAST)
+    with pytest.raises(InputError):
+        resume(out)
+
+
+def test_only_one_process_trains_in_a_folder(plain, tmp_path):
+    settings, _ = plain
+    run = Run(Config(**settings), tmp_path / "run")
+    with pytest.raises(InputError, match=r"another process is training in .*run; wait for it"):
+        resume(tmp_path / "run")
+    run.lock.close()  # as when the process ends, even by a kill
+    assert resume(tmp_path / "run", stop_after=1) == 0
+
+
+def test_no_room_to_save(photos, tmp_path):
+    """The operating system lets no file grow beyond a limit, as a full disk would not."""
+    options = ["--data", str(photos), *OPTIONS, "--steps", "40", "--save-steps", "1"]
+    command = [sys.executable, "-m", "minicyclegan", "train"]
+    out = tmp_path / "run"
+    assert subprocess.run([*command, *options, "--out", out, "--stop-after", "2"]).returncode == 0
+    limit = (out / LAST).stat().st_size - 5000
+    result = subprocess.run(
+        [*command, "--resume", out], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last == (f"minicyclegan train: {out / LAST} could not be read or written (File too "
+                    f"large); {out / LAST} is whole: put this right, then go on with --resume "
+                    f"{out}.")
+    assert load_checkpoint(out)["step"] == 2 and not list(out.glob(".*.tmp"))
+    assert resume(out) == 0
+
+
+def losing(steps, monkeypatch):
+    """From step `steps` on, a loss is not a number."""
+    step = CycleGAN.step
+
+    def broken(self, real_A, real_B):
+        losses = step(self, real_A, real_B)
+        broken.calls += 1
+        if broken.calls >= steps:
+            losses["cycle_A"] = losses["cycle_A"] * float("nan")
+        return losses
+
+    broken.calls = 0
+    monkeypatch.setattr(CycleGAN, "step", broken)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(plain, tmp_path, monkeypatch):
+    settings, _ = plain
+    losing(3, monkeypatch)
+    with pytest.raises(InputError, match=r"cycle_A is not finite at step 3, so training "
+                       r"stopped there.* Start a new run with a smaller --lr\."):
+        train(Config(**settings | dict(save_steps=1)), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run")["step"] == 2
+
+
+def test_where_looking_costs_time_the_step_is_named_all_the_same(plain, tmp_path, monkeypatch):
+    """On a GPU the losses are looked at when they are logged or saved, not at every step."""
+    settings, _ = plain
+    losing(3, monkeypatch)
+    run = Run(Config(**settings | dict(log_every=8)), tmp_path / "run")
+    run.device = torch.device("cuda")  # only its name is looked at from here on
+    run.batches = iter(list(run.data.batches(run.places(), torch.device("cpu"))))
+    for _ in range(7):
+        run.one_step(tqdm(disable=True))
+    with pytest.raises(InputError, match="cycle_A is not finite at step 3"):
+        run.save()
+    with pytest.raises(InputError, match="cycle_A is not finite at step 3"):
+        run.one_step(tqdm(disable=True))
+
+
+def test_a_weight_that_is_no_number_is_not_saved(plain, tmp_path):
+    settings, _ = plain
+    run = Run(Config(**settings), tmp_path / "run")
+    run.one_step(tqdm(disable=True))
+    next(run.model.D_A.parameters()).data[0] = float("inf")
+    with pytest.raises(InputError, match="a weight of D_A is not finite at step 1"):
+        run.save()
+    assert load_checkpoint(tmp_path / "run")["step"] == 0
+
+
+def test_fakes_that_look_wrong_are_mentioned_once(plain, tmp_path, capsys):
+    settings, _ = plain
+    run = Run(Config(**settings), tmp_path / "run")
+    run.model.G_AB.forward = run.model.G_BA.forward = lambda image: -image
+    for _ in range(2):
+        run.step += 1
+        run.draw_samples()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("step 1: light and dark have changed places")
 
 
 def test_the_same_seed_gives_the_same_run(plain, tmp_path):
@@ -339,3 +509,11 @@ def test_it_learns(tmp_path):
     assert scores["images"] == 60
     for way, share in (("A_to_B", 0.85), ("B_to_A", 0.5)):
         assert scores[way]["mae"] < share * scores[way]["mae_nothing"], way
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [["kill.py", "--kills", "6"], ["soak.py", "--steps", "3000"]])
+def test_killed_and_soaked(script):
+    result = subprocess.run([sys.executable, Path(__file__).parent / script[0], *script[1:]],
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr[-2000:]

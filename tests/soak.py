@@ -1,0 +1,55 @@
+"""Trains a tiny configuration for many steps and looks whether memory or open files grow.
+
+    python tests/soak.py --steps 10000
+
+Every so often it logs, draws and saves as any run does. Prints both through the run; exit code 1
+if memory grows by 2 % or more after the first tenth, or a file stays open. Linux only: the numbers
+come from /proc.
+"""
+
+import argparse
+import gc
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from conftest import TINY, draw_photos
+from tqdm import tqdm
+
+from minicyclegan.train import Config, Run
+
+
+def memory():
+    """MB that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--steps", type=int, default=10_000, metavar="N", help="steps (10000)")
+    steps = parser.parse_args().steps
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = draw_photos(Path(folder) / "data")
+        run = Run(Config(**TINY | dict(data=str(data), steps=steps + 1, log_every=10,
+                                       sample_every=max(1, steps // 40))), Path(folder) / "run")
+        for step in tqdm(range(1, steps + 1), unit="step"):
+            run.one_step(tqdm(disable=True))
+            if step % max(1, steps // 40) == 0:
+                run.save()
+            if step % (steps // 10) == 0:
+                gc.collect()
+                rows.append((step, memory(), len(os.listdir("/proc/self/fd"))))
+    print("step    memory (MB)  open files")
+    for step, megabytes, files in rows:
+        print(f"{step:<7} {megabytes:>11.1f} {files:>11}")
+    growth = max(row[1] for row in rows) / rows[0][1] - 1
+    more = max(row[2] for row in rows) - rows[0][2]
+    print(f"after the first tenth: {growth:+.1%} memory, {more:+} files")
+    return 1 if growth >= 0.02 or more > 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
