@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from . import plots
+from .errors import shown
 
 
 def mean_absolute_error(image, truth, weight=None):
@@ -137,6 +138,6 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
         for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
             error, name, *images = rows[i]
             columns.append(images)
-            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{name}: {error:.1f}")
+            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
     plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
     return table(scores)

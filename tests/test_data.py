@@ -378,14 +378,14 @@ def odd(tmp_path):
     whole = (tmp_path / "trainA" / "plain.png").read_bytes()
     A, B = tmp_path / "trainA", tmp_path / "trainB"
     (A / "empty.jpg").touch()
-    (A / "cut.png").write_bytes(whole[:100])
+    (A / "cut.png").write_bytes(whole[:60])
     (A / "folder.jpg").mkdir()
     (A / "link.jpg").symlink_to("nowhere")
     (B / "to_folder.png").symlink_to(A, target_is_directory=True)
     os.mkfifo(B / "pipe.png")
     (B / "bomb.png").write_bytes(png(60000, 60000))
     (B / "text\nfile.bmp").write_text("hello")
-    (tmp_path / "testA" / "plain.png").write_bytes(whole[:-30])
+    (tmp_path / "testA" / "plain.png").write_bytes(whole[:60])
     return tmp_path, {
         A / "empty.jpg": "is empty", A / "cut.png": "", A / "folder.jpg": "is a folder",
         A / "link.jpg": "links to nothing", B / "to_folder.png": "is a folder",
@@ -515,6 +515,7 @@ def test_a_resumed_run_decodes_no_more_than_it_keeps(photos, tmp_path, monkeypat
     monkeypatch.setattr(data_module, "KEEP_BYTES", 0)
     run = Run(config(photos), tmp_path / "run")
     run.save()
+    run.lock.close()
     decoded = []
     monkeypatch.setattr(data_module, "decode", lambda path, *settings: (
         decoded.append(path.parent.name), decode(path, *settings))[1])
