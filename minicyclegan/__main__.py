@@ -5,6 +5,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from argparse import SUPPRESS
 from dataclasses import fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from .checkpoint import (
     pick_device,
     shipped_model,
 )
-from .data import PairedImages
+from .data import PairedImages, bad_images, check_images, list_tests
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
@@ -221,7 +222,11 @@ def run_evaluate(args):
             file.write_text(json.dumps(scores, indent=2) + "\n")
             print(f"these scores are in {file}")
         return
-    pairs = PairedImages(data, config["size"], config["channels"])
+    bad = {}
+    check_images(list_tests(data), bad, side=config["size"])
+    if bad and not config.get("skip_bad"):
+        raise bad_images(bad)
+    pairs = PairedImages(data, config["size"], config["channels"], bad)
     picture = args.picture or run and run / f"scores{suffix}.png"
     print(write_scores(*generators, pairs, device, args.json, picture))
     if picture:
@@ -263,6 +268,12 @@ def run_download(args):
 def main(arguments=None):
     """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
     matplotlib.use("Agg")  # pictures go to files: no window system is needed
+    # Oddities inside an image and letters that the font lacks: nothing that a user could mend.
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", "Glyph .* missing")
+    for stream in (sys.stdout, sys.stderr):  # odd file names must not stop what prints them
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
@@ -274,6 +285,10 @@ def main(arguments=None):
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
+              "programs, or use smaller images.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from .data import list_images, read_image, square, to_bytes, to_image
+from .data import list_images, read_square, to_bytes, to_image
 from .errors import InputError
 
 LEAST = 50  # images of either domain; with fewer, chance decides
@@ -114,7 +114,7 @@ def features(network, files, size, channels, generator=None, device="cpu", batch
     both = ([], [])
     starts = range(0, len(files), batch)
     for start in tqdm(starts, f"looking at {Path(files[0]).parent.name}", leave=False, delay=2):
-        real = torch.stack([square(read_image(file, channels), size)
+        real = torch.stack([read_square(file, size, channels)
                             for file in files[start:start + batch]])
         images = (real, generator(real.to(device))) if generator else (real,)
         for found, tensors in zip(both, images, strict=False):

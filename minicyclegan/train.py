@@ -39,7 +39,14 @@ from .checkpoint import (
     write_whole,
 )
 from .cyclegan import CycleGAN, OneWayGAN
-from .data import PairedImages, UnpairedImages, list_images, read_image, square
+from .data import (
+    UnpairedImages,
+    check_images,
+    list_tests,
+    read_stamps,
+    samples,
+    write_stamps,
+)
 from .discriminator import Discriminator
 from .errors import InputError
 from .evaluate import symptom, write_scores
@@ -70,6 +77,8 @@ class Config:
     zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
+    skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
+                            "skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
     width: int = option(16, "channels after the generator's first layer", least=1)
@@ -333,15 +342,13 @@ class Run:
             print(f"drawing the toy set into {TOY}")
             draw_dataset(TOY)
         parallel.from_first(None)  # wait for it
-        self.data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
-                                   config.channels, config.seed).to(self.device)
+        self.read_images()
         self.steps_per_epoch = len(self.data) // self.batch
         if not self.steps_per_epoch:
             raise InputError(f"--batch {self.batch} is more than the {len(self.data)} images in "
                              f"{config.data}; make it smaller.")
         self.steps = config.steps or config.epochs * self.steps_per_epoch
         self.batches = self.data.batches(self.places(), self.device, config.workers)
-        self.pairs, self.samples = self.test_images()
         self.model = new_model(config, self.precision).to(self.device)
         self.networks = dict(self.model.named_children())
         self.sums = {}  # of the losses since the last line of the log
@@ -365,6 +372,7 @@ class Run:
                 text = json.dumps(asdict(config), indent=2) + "\n"
                 write_whole(out / "config.json", text.encode())
                 self.save()
+            write_stamps(out, self.used, self.bad)
             (out / "samples").mkdir(exist_ok=True)
             self.cut_log()
 
@@ -376,18 +384,18 @@ class Run:
             first = i * self.batch + parallel.rank() * share
             yield epoch, range(first, first + share)
 
-    def test_images(self):
-        """The pairs to score (None where they are not known) and eight images to look at."""
-        config, root, pairs = self.config, Path(self.config.data), None
-        split = "test" if all((root / f"test{d}").is_dir() for d in "AB") else "train"
-        if split == "test":
-            try:
-                pairs = PairedImages(root, config.size, config.channels)
-            except InputError:  # real data: nobody knows the zebra that a horse would be
-                pass
-        return pairs, [torch.stack([
-            square(read_image(f, config.channels), config.size)
-            for f in list_images(root / f"{split}{domain}")[:8]]) for domain in "AB"]
+    def read_images(self):
+        """Look at every image of the run before anything else: what cannot be read is refused, or
+        with --skip-bad left out and listed. Sets data, pairs and samples."""
+        config, tests, bad = self.config, list_tests(self.config.data), {}
+        seen = read_stamps(self.out)
+        check_images(tests, bad, seen, config.size)
+        self.data = UnpairedImages(
+            config.data, "train", config.size, config.zoom, config.flip, config.channels,
+            config.seed, config.skip_bad, bad, seen).to(self.device)
+        self.pairs, self.samples = samples(config.data, config.size, config.channels, bad)
+        self.fingerprint = self.data.fingerprint()
+        self.used, self.bad = [*tests, *self.data.files["A"], *self.data.files["B"]], bad
 
     def go(self, stop_after=0):
         """Train to the end, for `stop_after` steps, or until a signal; returns the exit code."""
@@ -536,7 +544,7 @@ class Run:
                 os.fsync(file.fileno())  # the lines up to here are not written again
         save_checkpoint(self.out / LAST, {
             "config": asdict(self.config), "precision": self.precision, "batch": self.batch,
-            "step": self.step,
+            "step": self.step, "data": self.fingerprint,
             "networks": {k: n.state_dict() for k, n in self.networks.items()},
             "optimizers": {k: o.state_dict() for k, o in self.model.optimizers.items()},
             "pools": {k: p.state_dict() for k, p in self.model.pools.items()},
@@ -545,6 +553,12 @@ class Run:
         self.saved = self.step
 
     def load(self, checkpoint):
+        then, now = checkpoint["data"], self.fingerprint
+        for d in "AB":
+            if then[d] != now[d]:
+                raise InputError(f"{self.config.data}/train{d} holds other images than when the "
+                                 f"run in {self.out} began ({now[d]}; then {then[d]}); put them "
+                                 "back as they were, or start a new run.")
         self.step = self.saved = checkpoint["step"]
         if type(self.step) is not int or not 0 <= self.step <= self.steps:
             raise ValueError(f"step {self.step} of {self.steps}")
