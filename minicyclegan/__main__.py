@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from argparse import SUPPRESS
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +17,7 @@ from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
 from .toy import draw_dataset
-from .train import PRESETS, Config, dashed, resume, train
+from .train import PRESETS, Config, as_config, dashed, out_of_memory, resume, train
 from .translate import translate
 
 
@@ -142,7 +142,10 @@ def run_evaluate(args):
     for file in (args.json, args.picture):
         if file and file.exists() and not args.overwrite:
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
-    config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
+    if args.picture and args.picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {args.picture} must end in .png.")
+    config = asdict(as_config(load_checkpoint(args.model)["config"], args.model))
+    device = pick_device(args.device)
     generators = [load_generator(args.model, to, device)[0] for to in "BA"]
     data, bad = args.data or config["data"], {}
     check_images(list_tests(data), bad, side=config["size"])
@@ -157,8 +160,8 @@ def run_evaluate(args):
 
 
 def run_draw(args):
-    if args.size < 8:
-        raise InputError(f"--size must be at least 8, not {args.size}.")
+    if not 8 <= args.size <= 2048:
+        raise InputError(f"--size must be at least 8 and at most 2048, not {args.size}.")
     draw_dataset(args.folder, args.size, args.seed)
     print(f"drew the toy set into {args.folder}")
 
@@ -192,7 +195,9 @@ def main(arguments=None):
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
         return 2
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
               "programs, or use smaller images.", file=sys.stderr)
         return 2

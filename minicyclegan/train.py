@@ -71,18 +71,20 @@ class Config:
     """
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
-    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4")
-    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1)
+    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4", most=8192)
+    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1,
+                         most=16)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
     skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
                             "skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
-    width: int = option(16, "channels after the generator's first layer", least=1)
-    blocks: int = option(3, "residual blocks of the generator", least=0)
+    width: int = option(16, "channels after the generator's first layer", least=1, most=1024)
+    blocks: int = option(3, "residual blocks of the generator", least=0, most=100)
     upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
-    disc_width: int = option(32, "channels after the discriminator's first layer", least=1)
+    disc_width: int = option(32, "channels after the discriminator's first layer", least=1,
+                             most=1024)
     disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
                              least=1, most=6)
     # the losses
@@ -93,7 +95,7 @@ class Config:
     lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
     lambda_identity: float = option(0.0, "weight of the identity losses, times the "
                                     "cycle's, if both ways", least=0)
-    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0)
+    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0, most=10**6)
     # the optimisation
     epochs: int = option(200, "times to go through the larger domain", least=1)
     steps: int = option(1200, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
@@ -104,7 +106,7 @@ class Config:
     lr: float = option(5e-4, "learning rate of Adam", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
-    seed: int = option(0, "of the weights, the data order and the pools", least=0)
+    seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
     # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",

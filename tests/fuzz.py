@@ -337,7 +337,7 @@ def problem(arguments, before, code, stderr):
     """What is wrong with the way a command ended, None if nothing is."""
     if isinstance(code, str):
         return code
-    lines = [line for line in re.split("[\r\n]", stderr) if line.strip()
+    lines = [line for line in re.split("[\r\n]|\x1b\\[A", stderr) if line.strip()
              and not PROGRESS.fullmatch(line)]
     unclear = [line for line in lines if not CLEAR.fullmatch(line)]
     sentences = [line for line in lines if line.startswith("minicyclegan")]
