@@ -35,7 +35,7 @@ def pick_device(name="auto"):
         name = ("cuda" if torch.cuda.is_available()
                 else "mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).cpu()  # "meta" is a device too, and holds nothing
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"--device {name} does not work on this machine; "
                          "use cpu, or auto to take the best there is.") from error

@@ -52,6 +52,7 @@ from .evaluate import symptom, write_scores
 from .toy import draw_dataset
 
 TOY = "data/toy"
+LOSSES = ("adversarial", "cycle", "identity", "discriminator")  # and _A or _B
 
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
@@ -130,7 +131,7 @@ class Config:
                 raise InputError(f"{flag} must be of type {f.type.__name__}, not {value!r}.")
             if rule["choices"] and value not in rule["choices"]:
                 raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
-                                 f"not {value}.")
+                                 f"not {value!r}.")
             if rule["least"] is not None and not value >= rule["least"]:  # also not a number
                 raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
             if rule["most"] is not None and value > rule["most"]:
@@ -225,6 +226,11 @@ def limit_threads():
     except (OSError, ValueError):  # not in a container, or no limit ("max")
         return
     torch.set_num_threads(min(torch.get_num_threads(), allowed))
+
+
+def plain(*tensors):
+    """Whether tensors are of the kind that training saves."""
+    return all(t.dtype == torch.float32 and t.layout == torch.strided for t in tensors)
 
 
 def out_of_memory(error):
@@ -569,15 +575,21 @@ class Run:
                 "state": checkpoint["optimizers"][name]["state"],
                 "param_groups": optimizer.state_dict()["param_groups"]})
             for weight, moments in optimizer.state.items():
-                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape:
+                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape or (
+                        moments["step"].shape or not plain(*moments.values())):
                     raise ValueError(f"moments of another shape in optimizer {name}")
         shape = (self.config.channels, self.config.size, self.config.size)
         for name, pool in self.model.pools.items():
             images = checkpoint["pools"][name]["images"]
-            if images is not None and (images.shape[1:] != shape or len(images) > pool.size):
+            if images is not None and (images.shape[1:] != shape or len(images) > pool.size
+                                       or not plain(images)):
                 raise ValueError(f"images of another size in pool {name}")
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
+        for name, total in self.sums.items():
+            if name[:-2] not in LOSSES or name[-2:] not in ("_A", "_B") or total.shape or (
+                    not plain(total)):
+                raise ValueError(f"no sum of losses: {name}")
 
     def finish(self, seconds):
         print(f"{self.out}: {self.steps} steps; {seconds / 60:.1f} minutes on {self.device.type} "
