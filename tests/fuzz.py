@@ -176,7 +176,7 @@ def mutated(rng, content):
         elif kind < 0.25 and isinstance(holder, dict):
             holder[rng.choice([f"{key}x", 7, None, "", "config", "step"])] = holder[key]
         elif kind < 0.3:
-            holder[key] = rng.choice([holder, content]) if rng.random() < 0.2 else [holder[key]]
+            holder[key] = copy.deepcopy(content) if rng.random() < 0.2 else [holder[key]]
         elif torch.is_tensor(holder[key]) and kind < 0.8:
             with contextlib.suppress(RuntimeError, IndexError):
                 holder[key] = other_tensor(rng, holder[key])
