@@ -102,7 +102,8 @@ def image_file(rng):
     if settings.pop("frames", 0):
         settings |= dict(save_all=True, append_images=[image.transpose(
             Image.Transpose.FLIP_LEFT_RIGHT)])
-    if format in ("JPEG", "PNG", "WEBP", "TIFF") and rng.random() < 0.3:
+    if format in ("JPEG", "PNG", "WEBP", "TIFF") and "compression" not in settings and (
+            rng.random() < 0.3):
         settings["exif"] = Image.Exif()
         settings["exif"][0x0112] = rng.randrange(10)
     out = io.BytesIO()
