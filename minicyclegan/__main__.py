@@ -27,7 +27,7 @@ from .evaluate import write_scores
 from .realism import LEAST, NEEDS, evaluate_unpaired, table
 from .report import write_report
 from .toy import draw_dataset
-from .train import PRESETS, TOY, Config, dashed, resume, train
+from .train import PRESETS, TOY, Config, as_config, dashed, out_of_memory, resume, train
 from .translate import translate
 
 
@@ -205,16 +205,18 @@ def run_evaluate(args):
                          or max(args.classes) > 999):
         raise InputError("--classes takes two numbers from 0 to 999, with --kid efficientnet.")
     check_new(args, args.json, args.picture)
+    if args.picture and args.picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {args.picture} must end in .png.")
     source = args.path or shipped_model(args.model)
     checkpoint, device = load_checkpoint(source), pick_device(args.device)
-    config = checkpoint["config"]
+    config = as_config(checkpoint["config"], source)
     generators = [load_generator(source, to, device)[0] for to in "BA"]
-    data = args.data or (toy_set() if args.model else config["data"])
+    data = args.data or (toy_set() if args.model else config.data)
     run = None if args.model else Path(source) if Path(source).is_dir() else Path(source).parent
     suffix = f"_{Path(args.data).name}" if args.data else ""
     if args.kid:
-        scores = evaluate_unpaired(*generators, data, args.split or "test", config["size"],
-                                   config["channels"], args.kid, args.classes, device)
+        scores = evaluate_unpaired(*generators, data, args.split or "test", config.size,
+                                   config.channels, args.kid, args.classes, device)
         scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint.get('step')}"
         print(table(scores))
         file = args.json or run and run / f"scores_kid_{args.kid}{suffix}.json"
@@ -223,10 +225,10 @@ def run_evaluate(args):
             print(f"these scores are in {file}")
         return
     bad = {}
-    check_images(list_tests(data), bad, side=config["size"])
-    if bad and not config.get("skip_bad"):
+    check_images(list_tests(data), bad, side=config.size)
+    if bad and not config.skip_bad:
         raise bad_images(bad)
-    pairs = PairedImages(data, config["size"], config["channels"], bad)
+    pairs = PairedImages(data, config.size, config.channels, bad)
     picture = args.picture or run and run / f"scores{suffix}.png"
     print(write_scores(*generators, pairs, device, args.json, picture))
     if picture:
@@ -251,8 +253,8 @@ def run_export(args):
 
 
 def run_draw(args):
-    if args.size < 8:
-        raise InputError(f"--size must be at least 8, not {args.size}.")
+    if not 8 <= args.size <= 2048:
+        raise InputError(f"--size must be at least 8 and at most 2048, not {args.size}.")
     draw_dataset(args.folder, args.size, args.seed)
     print(f"drew the toy set into {args.folder}")
 
@@ -286,7 +288,9 @@ def main(arguments=None):
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
         return 2
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
         print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
               "programs, or use smaller images.", file=sys.stderr)
         return 2

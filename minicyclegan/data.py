@@ -34,12 +34,12 @@ def list_images(folder):
     ._x.jpg). InputError where there is no folder or no image."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; a data set is a folder that holds trainA and "
-                         "trainB, see data/README.md.")
+        raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
+                         "trainA and trainB, see data/README.md.")
     files = sorted(f for f in folder.iterdir()
                    if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
     if not files:
-        raise InputError(f"{folder} holds no images ({', '.join(s[1:] for s in SUFFIXES)}); "
+        raise InputError(f"{shown(folder)} holds no images ({', '.join(s[1:] for s in SUFFIXES)}); "
                          "put some there.")
     return files
 

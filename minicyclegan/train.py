@@ -54,6 +54,7 @@ from .report import write_report
 from .toy import draw_dataset
 
 TOY = "data/toy"
+LOSSES = ("adversarial", "cycle", "identity", "discriminator")  # and _A or _B
 
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
@@ -73,18 +74,20 @@ class Config:
     """
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
-    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4")
-    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1)
+    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4", most=8192)
+    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1,
+                         most=16)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
     skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
                             "skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
-    width: int = option(16, "channels after the generator's first layer", least=1)
-    blocks: int = option(3, "residual blocks of the generator", least=0)
+    width: int = option(16, "channels after the generator's first layer", least=1, most=1024)
+    blocks: int = option(3, "residual blocks of the generator", least=0, most=100)
     upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
-    disc_width: int = option(32, "channels after the discriminator's first layer", least=1)
+    disc_width: int = option(32, "channels after the discriminator's first layer", least=1,
+                             most=1024)
     disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
                              least=1, most=6)
     # the losses
@@ -95,7 +98,7 @@ class Config:
     lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
     lambda_identity: float = option(0.0, "weight of the identity losses, times the "
                                     "cycle's, if both ways", least=0)
-    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0)
+    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0, most=10**6)
     # the optimisation
     epochs: int = option(200, "times to go through the larger domain", least=1)
     steps: int = option(1200, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
@@ -106,7 +109,7 @@ class Config:
     lr: float = option(5e-4, "learning rate of Adam", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
-    seed: int = option(0, "of the weights, the data order and the pools", least=0)
+    seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
     # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
@@ -130,7 +133,7 @@ class Config:
                 raise InputError(f"{flag} must be of type {f.type.__name__}, not {value!r}.")
             if rule["choices"] and value not in rule["choices"]:
                 raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
-                                 f"not {value}.")
+                                 f"not {value!r}.")
             if rule["least"] is not None and not value >= rule["least"]:  # also not a number
                 raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
             if rule["most"] is not None and value > rule["most"]:
@@ -225,6 +228,11 @@ def limit_threads():
     except (OSError, ValueError):  # not in a container, or no limit ("max")
         return
     torch.set_num_threads(min(torch.get_num_threads(), allowed))
+
+
+def plain(*tensors):
+    """Whether tensors are of the kind that training saves."""
+    return all(t.dtype == torch.float32 and t.layout == torch.strided for t in tensors)
 
 
 def out_of_memory(error):
@@ -569,15 +577,21 @@ class Run:
                 "state": checkpoint["optimizers"][name]["state"],
                 "param_groups": optimizer.state_dict()["param_groups"]})
             for weight, moments in optimizer.state.items():
-                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape:
+                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape or (
+                        moments["step"].shape or not plain(*moments.values())):
                     raise ValueError(f"moments of another shape in optimizer {name}")
         shape = (self.config.channels, self.config.size, self.config.size)
         for name, pool in self.model.pools.items():
             images = checkpoint["pools"][name]["images"]
-            if images is not None and (images.shape[1:] != shape or len(images) > pool.size):
+            if images is not None and (images.shape[1:] != shape or len(images) > pool.size
+                                       or not plain(images)):
                 raise ValueError(f"images of another size in pool {name}")
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
+        for name, total in self.sums.items():
+            if name[:-2] not in LOSSES or name[-2:] not in ("_A", "_B") or total.shape or (
+                    not plain(total)):
+                raise ValueError(f"no sum of losses: {name}")
 
     def finish(self, seconds):
         print(f"{self.out}: {self.steps} steps; {seconds / 60:.1f} minutes on {self.device.type} "

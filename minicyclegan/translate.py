@@ -1,5 +1,6 @@
 """Apply a trained generator to images of any size."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ def translate(run, to, inputs, out, overwrite=False, device="auto"):
         if file.suffix.lower() not in SUFFIXES:
             raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
                              "name image files or folders of them.")
+        if not os.path.lexists(file):
+            raise InputError(f"{shown(file)} does not exist; give image files or folders of them.")
         targets[target] = file
     bad = {}
     check_images(files, bad)
