@@ -1,4 +1,4 @@
-"""The command line: minicyclegan train | translate | evaluate | draw | download."""
+"""The command line: minicyclegan train | translate | evaluate | ablate | draw | download."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__, parallel
+from .ablate import VARIANTS, ablate, parse_settings
 from .checkpoint import load_checkpoint, load_generator, pick_device
 from .data import PairedImages
 from .download import DATASETS, download
@@ -83,6 +84,27 @@ def parser():
                      "the worst image there (default: scores.png in the run, renewed)")
     add_overwrite(sub)
 
+    sub = command("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
+                  "several seeds, and measure them against the truth",
+                  "ablate full 'log: adversarial=log' --seeds 8")
+    sub.description += (
+        f"\n\nA SETTING is one of the paper's five ({', '.join(VARIANTS)}),\n'NAME: OPTION=VALUE "
+        "...' with options of minicyclegan train, or paper: all five, which is the\ndefault; "
+        "'paper: width=32' is all five with that option. The same command goes on after Ctrl-C.")
+    sub.add_argument("settings", nargs="*", default=["paper"], metavar="SETTING")
+    sub.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each setting (3)")
+    sub.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR",
+                     help="folder for the run folders (runs/ablation)")
+    sub.add_argument("--results", type=Path, metavar="DIR", help="folder for tables and pictures, "
+                     "which are renewed (default: the same)")
+    sub.add_argument("--data", default=SUPPRESS, metavar="DIR", help="folder with trainA, trainB, "
+                     "and testA and testB which pair by file name (data/toy)")
+    sub.add_argument("--steps", type=int, default=SUPPRESS, metavar="N",
+                     help=f"steps of each run ({Config.steps})")
+    sub.add_argument("--jobs", type=int, metavar="N",
+                     help="runs at a time (default: as many as cores, on a GPU 1)")
+    sub.add_argument("--device", default=SUPPRESS, help="auto (default), cpu, cuda, mps, ...")
+
     sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
                   "draw data/toy --size 64 --seed 0")
     sub.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
@@ -145,6 +167,15 @@ def run_evaluate(args):
         f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
     print(write_scores(*generators, pairs, device, args.json, picture))
     print(f"the best, the median and the worst are in {picture}")
+
+
+def run_ablate(args):
+    for name in ("seeds", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}.")
+    common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
+    return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
+                  **common)
 
 
 def run_draw(args):
