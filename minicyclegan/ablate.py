@@ -377,8 +377,7 @@ def sample_sheet(generators, real_A, real_B, path, count=4):
                           for G, x in ((G_AB, real["A"]), (G_BA, real["B"])))
         rows[name] = [*fake_B, None, *fake_A]
     rows["truth"] = [*real["B"], None, *real["A"]]
-    heads = [f"{way}" for way in ("A → B", "B → A") for _ in picks]
-    heads.insert(len(picks), "")
+    heads = ["A → B"] * len(picks) + [""] + ["B → A"] * len(picks)
     plots.show(list(rows.values()), list(rows), path, heads)
 
 
