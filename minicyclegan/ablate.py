@@ -26,6 +26,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from . import plots
@@ -360,14 +361,14 @@ def content_and_realism(rows, nothing, path):
                   markersize=11, linestyle="", label="doing nothing")
         axis.plot(0, 1, "x", color="black", markersize=9, label="the truth", clip_on=False)
         axis.set(title=way.replace("_to_", " → "), xlim=(0, None), ylim=(-0.04, 1.04),
-                 xlabel="error to the truth, 0-255 (content: left is better)")
+                 xlabel="content: error to the truth, 0-255")
         axis.grid(alpha=0.3)
-    axes[0].set_ylabel("share taken for the target domain\n(realism: up is better)")
+    axes[0].set_ylabel("realism: share taken for the target domain")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
     plots.finish(figure, path)
 
 
-def sample_sheet(generators, real_A, real_B, path, count=4):
+def sample_sheet(generators, real_A, real_B, path, count=3):
     """Rows: the input, each setting's fakes, the truth; on the left A to B, on the right B to A."""
     picks = torch.linspace(0, len(real_A) - 1, min(count, len(real_A))).long()
     real = {"A": real_A[picks], "B": real_B[picks]}
@@ -379,6 +380,8 @@ def sample_sheet(generators, real_A, real_B, path, count=4):
     rows["truth"] = [*real["B"], None, *real["A"]]
     heads = ["A → B"] * len(picks) + [""] + ["B → A"] * len(picks)
     plots.show(list(rows.values()), list(rows), path, heads)
+    with Image.open(path) as image:  # 256 colours: a third of the size
+        image.convert("RGB").quantize(256).save(path, optimize=True)
 
 
 # The command
