@@ -23,6 +23,7 @@ import tempfile
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
+from statistics import median
 
 import matplotlib.pyplot as plt
 import torch
@@ -341,30 +342,32 @@ def summary(rows):
     return result
 
 
-MARKERS = "osD^vPX*<>"
-SHADES = ["#000000", "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2", "#999999"]
-
-
 def content_and_realism(rows, nothing, path):
-    """A panel for each direction: error to the right, realism upwards; a small mark for each run,
-    a large one with bars for mean ± sd. Marks differ in shape as well as in colour."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained", sharey=True)
-    for axis, way in zip(axes, ("A_to_B", "B_to_A"), strict=True):
-        for i, (name, runs) in enumerate(by_setting(rows).items()):
-            style = dict(color=SHADES[i % len(SHADES)], marker=MARKERS[i % len(MARKERS)])
-            error, realism = ([r[f"{key}_{way}"] for r in runs] for key in ("error", "realism"))
-            axis.plot(error, realism, linestyle="", markersize=4, alpha=0.6, **style)
-            (x, dx), (y, dy) = statistics(error), statistics(realism)
-            axis.errorbar(x, y, dy, dx, markersize=9, markeredgecolor="black", capsize=3,
-                          label=name, **style)
-        axis.plot(nothing[f"error_{way}"], nothing[f"realism_{way}"], "+", color="black",
-                  markersize=11, linestyle="", label="doing nothing")
-        axis.plot(0, 1, "x", color="black", markersize=9, label="the truth", clip_on=False)
-        axis.set(title=way.replace("_to_", " → "), xlim=(0, None), ylim=(-0.04, 1.04),
-                 xlabel="content: error to the truth, 0-255")
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("realism: share taken for the target domain")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9)
+    """A line for each setting, a mark for each run, a bar at their median; content and realism of
+    either direction beside each other. Errors far beyond doing nothing's are drawn at the edge, or
+    they would crowd all others together."""
+    settings = by_setting(rows)
+    figure, axes = plt.subplots(1, 4, figsize=(11, 1.3 + 0.36 * len(settings)), sharey=True,
+                                layout="constrained", width_ratios=(3, 2, 3, 2))
+    for axis, (key, way) in zip(axes, [(k, w) for w in ("A_to_B", "B_to_A")
+                                       for k in ("error", "realism")], strict=True):
+        number, arrow = f"{key}_{way}", way.replace("_to_", " → ")
+        edge = 1.25 * nothing[number] if key == "error" else 1.0
+        for y, runs in enumerate(settings.values()):
+            values = [min(edge, r[number]) for r in runs]
+            axis.plot(values, [y] * len(values), "o" if way == "A_to_B" else "s", alpha=0.7,
+                      color=plots.COLOURS[way[-1]], clip_on=False)
+            axis.plot([median(values)] * 2, [y - 0.3, y + 0.3], color="black")
+        axis.grid(axis="x", alpha=0.3)
+        if key == "error":
+            axis.axvline(nothing[number], color="gray", linestyle="--")
+            axis.set(title=f"{arrow}, content", xlim=(0, edge),
+                     xlabel="error to the truth; dashed: doing\n"
+                            f"nothing; {edge:.0f} and more at the edge")
+        else:
+            axis.set(title=f"{arrow}, realism", xlim=(0, 1), xlabel="share taken for\nthe target")
+    axes[0].set_yticks(range(len(settings)), settings)
+    axes[0].set_ylim(len(settings) - 0.4, -0.6)  # the first on top
     plots.finish(figure, path)
 
 
