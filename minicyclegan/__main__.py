@@ -87,11 +87,13 @@ def parser():
 
     sub = command("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
                   "several seeds, and measure them against the truth",
-                  "ablate full 'log: adversarial=log' --seeds 8")
-    sub.description += (
-        f"\n\nA SETTING is one of the paper's five ({', '.join(VARIANTS)}),\n'NAME: OPTION=VALUE "
-        "...' with options of minicyclegan train, or paper: all five, which is the\ndefault; "
-        "'paper: width=32' is all five with that option. The same command goes on after Ctrl-C.")
+                  'ablate full "log: adversarial=log" --seeds 8')
+    sub.description += f"""
+
+A SETTING is the name of one of the paper's variants ({', '.join(VARIANTS)}),
+or "NAME: OPTION=VALUE ..." with options of minicyclegan train.
+"paper" is all five, and the default; "paper: width=32" all five with that option.
+After Ctrl-C, the same command goes on."""
     sub.add_argument("settings", nargs="*", default=["paper"], metavar="SETTING",
                      help="what to train; see above")
     sub.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each setting (3)")
