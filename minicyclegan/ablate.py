@@ -141,7 +141,7 @@ def train_all(runs, jobs):
                                         if running else "")
     finally:
         for process, _ in running.values():  # they save, and leave
-            process.send_signal(signals[0] if signals else signal.SIGTERM)
+            process.terminate()
         for process, _ in running.values():
             process.wait()
         for number, handler in before.items():
@@ -371,6 +371,7 @@ def content_and_realism(rows, nothing, path):
     plots.finish(figure, path)
 
 
+@torch.no_grad()
 def sample_sheet(generators, real_A, real_B, path, count=3):
     """Rows: the input, each setting's fakes, the truth; on the left A to B, on the right B to A."""
     picks = torch.linspace(0, len(real_A) - 1, min(count, len(real_A))).long()
@@ -390,7 +391,6 @@ def sample_sheet(generators, real_A, real_B, path, count=3):
 # The command
 
 
-@torch.no_grad()
 def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     """Train every (setting, seed) below `out`, measure, and write the results.
 
@@ -432,8 +432,7 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     if stopped:
         return stopped
 
-    with torch.enable_grad():
-        classifier = train_classifier(*train_A_B)
+    classifier = train_classifier(*train_A_B)
     same = torch.nn.Identity()
     nothing = measure(same, same, real_A, real_B, mask, classifier)
     rows, first = [], {}
