@@ -54,8 +54,6 @@ from .report import write_report
 from .toy import draw_dataset
 
 TOY = "data/toy"
-LOSSES = ("adversarial", "cycle", "identity", "discriminator")  # and _A or _B
-
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
 FREE = ("device", "compile", "workers", "sample_every", "save_seconds", "save_steps")
@@ -589,8 +587,7 @@ class Run:
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
         for name, total in self.sums.items():
-            if name[:-2] not in LOSSES or name[-2:] not in ("_A", "_B") or total.shape or (
-                    not plain(total)):
+            if not name.isidentifier() or total.shape or not plain(total):
                 raise ValueError(f"no sum of losses: {name}")
 
     def finish(self, seconds):
