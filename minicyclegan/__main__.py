@@ -289,8 +289,8 @@ def run_export(args):
 
 def run_ablate(args):
     for name in ("seeds", "jobs"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}.")
+        if getattr(args, name) is not None and not 1 <= getattr(args, name) <= 1000:
+            raise InputError(f"--{name} must be from 1 to 1000, not {getattr(args, name)}.")
     common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
     return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
                   **common)
