@@ -559,6 +559,9 @@ class Run:
         self.saved = self.step
 
     def load(self, checkpoint):
+        for part in ("networks", "optimizers", "pools"):
+            if not all(isinstance(d, dict) for d in (checkpoint[part], *checkpoint[part].values())):
+                raise TypeError(f"{part} of an unknown kind")
         then, now = checkpoint["data"], self.fingerprint
         for d in "AB":
             if then[d] != now[d]:

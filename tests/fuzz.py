@@ -44,7 +44,7 @@ PROGRESS = re.compile(r".*(\d+%\|.*\||\d+(it|image|step|B) \[).*")
 CLEAR = re.compile(r"minicyclegan( \w+)?: \S.*|  \S.*|step \d+: .*|.* takes its place\."
                    r"|stopped after step .*"
                    # libtiff speaks for itself, and nothing in Python can stop it
-                   r"|\w*(TIFF|Decode|LZW|Fax|JPEG)\w*: .*")
+                   r"|\w*(TIFF|Decode|LZW|Fax|JPEG)\w*: .*|tempfile\.tif: .*")
 ODD = [None, True, False, -1, 0, 1, 3, 2**31, 2**70, -(2**70), 0.5, -0.0, 1e300, float("nan"),
        float("inf"), "", "x", "64", "\0", "/dev/null", "a\nb", "🦓", b"x", [], {}, (), [1, [2]],
        {"x": {}}, "cpu", "auto", "bf16", "one_way", "L2"]
