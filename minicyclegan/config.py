@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from .discriminator import Discriminator
-from .errors import InputError
+from .errors import InputError, shown
 
 TOY = "data/toy"
 
@@ -85,7 +85,8 @@ class Config:
                 value = float(value)
                 setattr(self, f.name, value)
             if type(value) is not f.type:
-                raise InputError(f"{flag} must be of type {f.type.__name__}, not {value!r}.")
+                raise InputError(f"{flag} must be of type {f.type.__name__}, not "
+                                 f"{shown(repr(value))}.")
             if rule["choices"] and value not in rule["choices"]:
                 raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
                                  f"not {value!r}.")

@@ -48,7 +48,7 @@ from .data import (
     write_stamps,
 )
 from .discriminator import Discriminator
-from .errors import InputError
+from .errors import InputError, shown
 from .evaluate import symptom, write_scores
 from .report import write_report
 from .toy import draw_dataset
@@ -218,7 +218,7 @@ class Run:
         if self.batch % parallel.processes():
             raise InputError(f"{out} takes {self.batch} pairs a step, which {parallel.processes()} "
                              "processes cannot share equally; start another number of them.")
-        if config.data == TOY and self.writes and not Path(TOY).exists():
+        if config.data == TOY and self.writes and not checkpoint and not Path(TOY).exists():
             print(f"drawing the toy set into {TOY}")
             draw_dataset(TOY)
         parallel.from_first(None)  # wait for it
@@ -440,20 +440,22 @@ class Run:
         for d in "AB":
             if then[d] != now[d]:
                 raise InputError(f"{self.config.data}/train{d} holds other images than when the "
-                                 f"run in {self.out} began ({now[d]}; then {then[d]}); put them "
-                                 "back as they were, or start a new run.")
+                                 f"run in {self.out} began ({now[d]}; then {shown(then[d])}); put "
+                                 "them back as they were, or start a new run.")
         self.step = self.saved = checkpoint["step"]
         if type(self.step) is not int or not 0 <= self.step <= self.steps:
             raise ValueError(f"step {self.step} of {self.steps}")
         for name, network in self.networks.items():
             load_network(network, checkpoint, name)
         for name, optimizer in self.model.optimizers.items():
+            state = checkpoint["optimizers"][name]["state"]
+            if not all(isinstance(m, dict) and plain(*m.values()) for m in state.values()):
+                raise ValueError(f"moments of another kind in optimizer {name}")
             optimizer.load_state_dict({  # the moments; learning rate and the like are in config
-                "state": checkpoint["optimizers"][name]["state"],
-                "param_groups": optimizer.state_dict()["param_groups"]})
+                "state": state, "param_groups": optimizer.state_dict()["param_groups"]})
             for weight, moments in optimizer.state.items():
-                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape or (
-                        moments["step"].shape or not plain(*moments.values())):
+                if moments["step"].shape or not (
+                        weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape):
                     raise ValueError(f"moments of another shape in optimizer {name}")
         shape = (self.config.channels, self.config.size, self.config.size)
         for name, pool in self.model.pools.items():
