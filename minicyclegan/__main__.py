@@ -1,10 +1,10 @@
-"""The command line: minicyclegan train | translate | evaluate | report | export | draw | download.
-"""
+"""The command line: minicyclegan train, translate, evaluate, ..."""
 
 import argparse
 import json
 import sys
 import time
+import warnings
 from argparse import SUPPRESS
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__, parallel
+from .ablate import VARIANTS, ablate, parse_settings, write_csv
 from .checkpoint import (
     export_generators,
     load_checkpoint,
@@ -19,14 +20,15 @@ from .checkpoint import (
     pick_device,
     shipped_model,
 )
-from .data import PairedImages
+from .data import PairedImages, bad_images, check_images, list_tests
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
-from .realism import LEAST, NEEDS, evaluate_unpaired, table
+from .hiding import curves, hiding_of_runs, survival
+from .kid import LEAST, NEEDS, evaluate_unpaired, table
 from .report import write_report
 from .toy import draw_dataset
-from .train import PRESETS, TOY, Config, dashed, resume, train
+from .train import PRESETS, TOY, Config, as_config, dashed, out_of_memory, resume, train
 from .translate import translate
 
 
@@ -125,6 +127,40 @@ def parser():
     sub.add_argument("file", type=Path, metavar="FILE", help="a new file")
     add_overwrite(sub)
 
+    sub = command("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
+                  "several seeds, and measure them against the truth",
+                  'ablate full "log: adversarial=log" --seeds 8')
+    sub.description += f"""
+
+A SETTING is the name of one of the paper's variants ({', '.join(VARIANTS)}),
+or "NAME: OPTION=VALUE ..." with options of minicyclegan train.
+"paper" is all five, and the default; "paper: width=32" all five with that option.
+After Ctrl-C, the same command goes on."""
+    sub.add_argument("settings", nargs="*", default=["paper"], metavar="SETTING",
+                     help="what to train; see above")
+    sub.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each setting (3)")
+    sub.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR",
+                     help="folder for the run folders (runs/ablation)")
+    sub.add_argument("--results", type=Path, metavar="DIR", help="folder for tables and pictures, "
+                     "which are renewed (default: the same)")
+    sub.add_argument("--data", default=SUPPRESS, metavar="DIR", help="folder with trainA, trainB, "
+                     "and testA and testB which pair by file name (data/toy)")
+    sub.add_argument("--steps", type=int, default=SUPPRESS, metavar="N",
+                     help=f"steps of each run ({Config.steps})")
+    sub.add_argument("--jobs", type=int, metavar="N",
+                     help="runs at a time (default: as many as cores, on a GPU 1)")
+    sub.add_argument("--device", default=SUPPRESS, help="auto (default), cpu, cuda, mps, ...")
+
+    sub = command("hiding", run_hiding, "see how much of the way back a fake holds in faint "
+                  "patterns: damage it, and measure", "hiding runs/toy")
+    sub.add_argument("models", nargs="+", metavar="RUN",
+                     help="run folders, or checkpoint files; several are averaged")
+    sub.add_argument("--data", metavar="DIR", help="folder with testA and testB, which pair by "
+                     "file name (default: the run's)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder for hiding.csv and "
+                     "hiding.png, which are renewed (default: the first run's)")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
+
     sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
                   "draw data/toy --size 64 --seed 0")
     sub.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
@@ -204,16 +240,18 @@ def run_evaluate(args):
                          or max(args.classes) > 999):
         raise InputError("--classes takes two numbers from 0 to 999, with --kid efficientnet.")
     check_new(args, args.json, args.picture)
+    if args.picture and args.picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {args.picture} must end in .png.")
     source = args.path or shipped_model(args.model)
     checkpoint, device = load_checkpoint(source), pick_device(args.device)
-    config = checkpoint["config"]
+    config = as_config(checkpoint["config"], source)
     generators = [load_generator(source, to, device)[0] for to in "BA"]
-    data = args.data or (toy_set() if args.model else config["data"])
+    data = args.data or (toy_set() if args.model else config.data)
     run = None if args.model else Path(source) if Path(source).is_dir() else Path(source).parent
     suffix = f"_{Path(args.data).name}" if args.data else ""
     if args.kid:
-        scores = evaluate_unpaired(*generators, data, args.split or "test", config["size"],
-                                   config["channels"], args.kid, args.classes, device)
+        scores = evaluate_unpaired(*generators, data, args.split or "test", config.size,
+                                   config.channels, args.kid, args.classes, device)
         scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint.get('step')}"
         print(table(scores))
         file = args.json or run and run / f"scores_kid_{args.kid}{suffix}.json"
@@ -221,7 +259,11 @@ def run_evaluate(args):
             file.write_text(json.dumps(scores, indent=2) + "\n")
             print(f"these scores are in {file}")
         return
-    pairs = PairedImages(data, config["size"], config["channels"])
+    bad = {}
+    check_images(list_tests(data), bad, side=config.size)
+    if bad and not config.skip_bad:
+        raise bad_images(bad)
+    pairs = PairedImages(data, config.size, config.channels, bad)
     picture = args.picture or run and run / f"scores{suffix}.png"
     print(write_scores(*generators, pairs, device, args.json, picture))
     if picture:
@@ -245,9 +287,29 @@ def run_export(args):
           f"  minicyclegan translate {args.file} --to B IMAGES")
 
 
+def run_ablate(args):
+    for name in ("seeds", "jobs"):
+        if getattr(args, name) is not None and not 1 <= getattr(args, name) <= 1000:
+            raise InputError(f"--{name} must be from 1 to 1000, not {getattr(args, name)}.")
+    common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
+    return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
+                  **common)
+
+
+def run_hiding(args):
+    rows = hiding_of_runs(args.models, args.data, args.device)
+    first = Path(args.models[0])
+    out = args.out or (first if first.is_dir() else first.parent)
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "hiding.csv", rows)
+    curves(rows, out / "hiding.png")
+    print(survival(rows))
+    print(f"the curves are in {out / 'hiding.png'}")
+
+
 def run_draw(args):
-    if args.size < 8:
-        raise InputError(f"--size must be at least 8, not {args.size}.")
+    if not 8 <= args.size <= 2048:
+        raise InputError(f"--size must be at least 8 and at most 2048, not {args.size}.")
     draw_dataset(args.folder, args.size, args.seed)
     print(f"drew the toy set into {args.folder}")
 
@@ -263,6 +325,12 @@ def run_download(args):
 def main(arguments=None):
     """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
     matplotlib.use("Agg")  # pictures go to files: no window system is needed
+    # Oddities inside an image and letters that the font lacks: nothing that a user could mend.
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", "Glyph .* missing")
+    for stream in (sys.stdout, sys.stderr):  # odd file names must not stop what prints them
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
@@ -274,6 +342,12 @@ def main(arguments=None):
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
+              "programs, or use smaller images.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)

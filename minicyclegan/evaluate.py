@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from . import plots
+from .errors import shown
 
 MEASURES = {"mae": "error (0-255)", "mae_animal": "  on the animal",
             "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}
@@ -141,6 +142,6 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
         for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
             error, name, *images = rows[i]
             columns.append(images)
-            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{name}: {error:.1f}")
+            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
     plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
     return table(scores)

@@ -32,7 +32,8 @@ def show(rows, titles, path=None, heads=()):
     axis.imshow(sheet)
     axis.set_frame_on(False)
     axis.set_yticks([y * pitch + side / 2 for y in range(len(rows))], titles, fontsize=9)
-    axis.set_xticks([x * pitch + side / 2 for x in range(len(heads))], heads, fontsize=9)
+    axis.set_xticks([x * pitch + side / 2 for x in range(len(heads))], heads, fontsize=9,
+                    parse_math=False)  # file names are among them, and may have a $
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
     return finish(figure, path)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from . import plots, realism
+from . import kid, plots
 from .checkpoint import load_checkpoint, write_whole
 from .data import read_image
 from .errors import InputError
@@ -117,7 +117,7 @@ def unpaired_scores(run):
     texts = []
     for file in sorted(run.glob("scores_kid_*.json")):
         try:
-            texts.append(realism.table(read_json(file)))
+            texts.append(kid.table(read_json(file)))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise

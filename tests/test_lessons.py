@@ -61,12 +61,19 @@ def definitions(text):
     """The functions and classes of some Python, by name, without docstrings and comments."""
     found = {}
     for node in ast.parse(text).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            for part in ast.walk(node):
-                if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(part):
-                    part.body = part.body[1:]
-            found[node.name] = ast.unparse(node)
-    return found
+        match node:
+            case ast.FunctionDef() | ast.ClassDef():
+                found[node.name] = node
+            case ast.Assign([ast.Attribute(ast.Name(owner), name)], ast.Name(function)) if (
+                    owner in found and name == function):
+                found[owner].body.append(found.pop(name))  # a class spread over several cells
+    for node in found.values():
+        for part in ast.walk(node):
+            if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(part):
+                part.body = part.body[1:]
+        if isinstance(node, ast.ClassDef):  # in whatever order the lesson comes to its methods
+            node.body.sort(key=lambda part: getattr(part, "name", ""))
+    return {name: ast.unparse(node) for name, node in found.items()}
 
 
 PACKAGE = {name: text for path in (ROOT / "minicyclegan").glob("*.py")
@@ -79,10 +86,8 @@ BUILT = {"02": {"Generator", "ResidualBlock"}, "03": {"Discriminator"},
 @every_lesson
 def test_what_a_lesson_builds_is_what_the_package_ships(path):
     """A name that the package has too stands for the package's own code, at its last definition."""
-    made = {}
-    for cell in cells(path, "code"):
-        plain = re.sub(r"^[%!].*$", "", source(cell), flags=re.M)
-        made |= definitions(plain)
+    code = "\n".join(source(cell) for cell in cells(path, "code"))
+    made = definitions(re.sub(r"^[%!].*$", "", code, flags=re.M))
     assert BUILT.get(path.name[:2], set()) <= made.keys()
     for name in made.keys() & PACKAGE.keys():
         assert made[name] == PACKAGE[name], name

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import minicyclegan
-from minicyclegan.realism import NEEDS
+from minicyclegan.kid import NEEDS
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -78,7 +78,8 @@ def test_readme_names_every_file_and_command():
     readme = (ROOT / "README.md").read_text()
     for path in (ROOT / "minicyclegan").glob("*.py"):
         assert path.name in readme, path.name
-    for command in ("train", "translate", "evaluate", "report", "export", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "report", "export", "ablate", "hiding",
+                    "draw", "download"):
         assert f"minicyclegan {command}" in readme
     for link in re.findall(r"\]\((?!http)([^)#]+)", readme):
         assert (ROOT / link).exists(), link

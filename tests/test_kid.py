@@ -15,7 +15,7 @@ from PIL import Image
 from minicyclegan import InputError
 from minicyclegan.__main__ import main
 from minicyclegan.data import list_images
-from minicyclegan.realism import (
+from minicyclegan.kid import (
     LEAST,
     NEEDS,
     evaluate_unpaired,
@@ -171,7 +171,7 @@ def sets(tmp_path_factory):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_whole_way(torchmetrics, sets, channels, monkeypatch):
     """A generator that is right scores near 0, one that does nothing as "nothing" does."""
-    monkeypatch.setattr("minicyclegan.realism.feature_network", lambda name: Brightness())
+    monkeypatch.setattr("minicyclegan.kid.feature_network", lambda name: Brightness())
     scores = evaluate_unpaired(Inverted(), torch.nn.Identity(), sets, "test", 16, channels,
                                "inception")
     for key in ("kid", "fid"):
