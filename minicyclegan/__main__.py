@@ -1,4 +1,4 @@
-"""The command line: minicyclegan train | translate | evaluate | draw | download."""
+"""The command line: minicyclegan train, translate, evaluate, ablate, hiding, draw, download."""
 
 import argparse
 import sys
@@ -10,11 +10,13 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__, parallel
+from .ablate import VARIANTS, ablate, parse_settings, write_csv
 from .checkpoint import load_checkpoint, load_generator, pick_device
 from .data import PairedImages
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
+from .hiding import curves, hiding_of_runs, survival
 from .toy import draw_dataset
 from .train import PRESETS, Config, dashed, resume, train
 from .translate import translate
@@ -85,6 +87,40 @@ def parser():
                      "the worst image there (default: scores.png in the run, renewed)")
     add_overwrite(sub)
 
+    sub = command("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
+                  "several seeds, and measure them against the truth",
+                  'ablate full "log: adversarial=log" --seeds 8')
+    sub.description += f"""
+
+A SETTING is the name of one of the paper's variants ({', '.join(VARIANTS)}),
+or "NAME: OPTION=VALUE ..." with options of minicyclegan train.
+"paper" is all five, and the default; "paper: width=32" all five with that option.
+After Ctrl-C, the same command goes on."""
+    sub.add_argument("settings", nargs="*", default=["paper"], metavar="SETTING",
+                     help="what to train; see above")
+    sub.add_argument("--seeds", type=int, default=3, metavar="N", help="runs of each setting (3)")
+    sub.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR",
+                     help="folder for the run folders (runs/ablation)")
+    sub.add_argument("--results", type=Path, metavar="DIR", help="folder for tables and pictures, "
+                     "which are renewed (default: the same)")
+    sub.add_argument("--data", default=SUPPRESS, metavar="DIR", help="folder with trainA, trainB, "
+                     "and testA and testB which pair by file name (data/toy)")
+    sub.add_argument("--steps", type=int, default=SUPPRESS, metavar="N",
+                     help=f"steps of each run ({Config.steps})")
+    sub.add_argument("--jobs", type=int, metavar="N",
+                     help="runs at a time (default: as many as cores, on a GPU 1)")
+    sub.add_argument("--device", default=SUPPRESS, help="auto (default), cpu, cuda, mps, ...")
+
+    sub = command("hiding", run_hiding, "see how much of the way back a fake holds in faint "
+                  "patterns: damage it, and measure", "hiding runs/toy")
+    sub.add_argument("models", nargs="+", metavar="RUN",
+                     help="run folders, or checkpoint files; several are averaged")
+    sub.add_argument("--data", metavar="DIR", help="folder with testA and testB, which pair by "
+                     "file name (default: the run's)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder for hiding.csv and "
+                     "hiding.png, which are renewed (default: the first run's)")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
+
     sub = command("draw", run_draw, "draw the toy set: horses, zebras, and their counterparts",
                   "draw data/toy --size 64 --seed 0")
     sub.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
@@ -149,6 +185,26 @@ def run_evaluate(args):
         f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
     print(write_scores(*generators, pairs, device, args.json, picture))
     print(f"the best, the median and the worst are in {picture}")
+
+
+def run_ablate(args):
+    for name in ("seeds", "jobs"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}.")
+    common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
+    return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
+                  **common)
+
+
+def run_hiding(args):
+    rows = hiding_of_runs(args.models, args.data, args.device)
+    first = Path(args.models[0])
+    out = args.out or (first if first.is_dir() else first.parent)
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "hiding.csv", rows)
+    curves(rows, out / "hiding.png")
+    print(survival(rows))
+    print(f"the curves are in {out / 'hiding.png'}")
 
 
 def run_draw(args):

@@ -47,7 +47,7 @@ def test_train_says_what_came_out_and_what_is_next(trained, toy):
 
 def test_every_example_in_help_can_be_parsed(capsys):
     from minicyclegan.__main__ import parser
-    for command in ("train", "translate", "evaluate", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "ablate", "hiding", "draw", "download"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0

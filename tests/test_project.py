@@ -72,7 +72,7 @@ def test_readme_names_every_file_and_command():
     readme = (ROOT / "README.md").read_text()
     for path in (ROOT / "minicyclegan").glob("*.py"):
         assert path.name in readme, path.name
-    for command in ("train", "translate", "evaluate", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "ablate", "hiding", "draw", "download"):
         assert f"minicyclegan {command}" in readme
     for link in re.findall(r"\]\((?!http)([^)#]+)", readme):
         assert (ROOT / link).exists(), link

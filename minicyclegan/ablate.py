@@ -1,0 +1,457 @@
+"""The paper's experiments at toy scale: many runs, each measured against the truth.
+
+    minicyclegan ablate                                        the paper's five variants, 3 seeds
+    minicyclegan ablate full "log: adversarial=log" --seeds 8  two settings, 8 seeds
+
+Every (setting, seed) is an ordinary run folder, trained by `minicyclegan train` in a process of its
+own, several at once. Interrupt it when you like: the same command goes on.
+
+What a generator should do is two things, and each gets its number (the paper asks a segmentation
+network for both, section 5.1): *content*, the error to the true counterpart, and *realism*, the
+share of fakes that a classifier takes for the target domain (realism.py).
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+from statistics import median
+
+import matplotlib.pyplot as plt
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from . import plots
+from .checkpoint import load_generator, pick_device
+from .data import PairedImages
+from .errors import InputError
+from .evaluate import mean_absolute_error
+from .realism import share, train_classifier, training_images, views
+from .toy import draw_dataset
+from .train import TOY, Config, dashed, limit_threads
+
+VARIANTS = {  # section 5.1.4
+    "cycle alone": dict(lambda_adversarial=0.0),
+    "GAN alone": dict(lambda_cycle_A=0.0, lambda_cycle_B=0.0),
+    "GAN + forward cycle": dict(lambda_cycle_B=0.0),
+    "GAN + backward cycle": dict(lambda_cycle_A=0.0),
+    "full": {},
+}
+
+
+def parse_settings(texts):
+    """Settings from the command line, as {name: options of Config}.
+
+    "log: adversarial=log lr=1e-3" is a name and its options; "full" or another variant's name
+    alone is that variant; "paper" is all five, "paper: size=128" all five with that option.
+    """
+    settings = {}
+    for text in texts:
+        name, colon, options = (part.strip() for part in text.partition(":"))
+        options = dict(parse_option(option, text) for option in options.split())
+        if name == "paper":
+            new = {variant: own | options for variant, own in VARIANTS.items()}
+        elif colon or name in VARIANTS:
+            new = {name: VARIANTS.get(name, {}) | options}
+        else:
+            raise InputError(f'setting "{text}" is neither paper nor one of {", ".join(VARIANTS)}; '
+                             'for one of your own write "NAME: OPTION=VALUE ...".')
+        for name in new:
+            if not folder_name(name):
+                raise InputError(f'setting "{text}" has no name; write "NAME: OPTION=VALUE ...".')
+            if folder_name(name) in map(folder_name, settings):
+                raise InputError(f'two settings are called "{name}"; give each its own name.')
+            settings[name] = new[name]
+    return settings
+
+
+def parse_option(option, text):
+    """"width=32" to ("width", 32), as Config has it."""
+    name, equals, value = option.partition("=")
+    types = {f.name: f.type for f in fields(Config)}
+    name = name.replace("-", "_")
+    if not equals or name not in types:
+        raise InputError(f'setting "{text}": "{option}" is not OPTION=VALUE with an option that '
+                         "minicyclegan train --help lists.")
+    if name in ("data", "seed", "device"):
+        raise InputError(f'setting "{text}": {name} is the same for all; give '
+                         f'{dict(seed="--seeds").get(name, "--" + name)} to ablate itself.')
+    try:
+        if types[name] is bool:
+            return name, {"true": True, "false": False}[value.lower()]
+        return name, types[name](value)
+    except (KeyError, ValueError):
+        raise InputError(f'setting "{text}": {name} cannot be {value}; it is of type '
+                         f"{types[name].__name__}.") from None
+
+
+def folder_name(name):
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+
+
+def make_config(name, options):
+    try:
+        return Config(**options)
+    except InputError as error:
+        raise InputError(f'setting "{name}": {error}') from error
+
+
+# Training the grid
+
+
+def train_all(runs, jobs):
+    """Train {run folder: Config}, `jobs` at a time. Returns 0, or 128 + the signal that stopped it.
+
+    A run that is finished is left alone, one that stopped goes on.
+    """
+    waiting = [run for run in runs if not (run / "scores.json").exists()]
+    for run in runs:
+        check_run(run, runs[run])
+    limit_threads()
+    threads = max(1, torch.get_num_threads() // jobs)
+    running, signals = {}, []
+    before = {number: signal.signal(number, lambda number, frame: signals.append(number))
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with tqdm(total=len(runs), unit="run", dynamic_ncols=True, disable=not waiting,
+                  initial=sum(progress(run, config) for run, config in runs.items()),
+                  bar_format="{desc}{percentage:3.0f}%|{bar}| {n:.1f}/{total} runs "
+                             "[{elapsed}<{remaining}]") as bar:
+            while (waiting or running) and not signals:
+                while waiting and len(running) < jobs:
+                    run = waiting.pop(0)
+                    running[run] = start(run, runs[run], threads)
+                time.sleep(0.2)
+                for run, (process, output) in list(running.items()):
+                    if process.poll() is not None:
+                        del running[run]
+                        if process.returncode:
+                            raise failure(run, process.returncode, output)
+                bar.n = sum(progress(run, config) for run, config in runs.items())
+                bar.set_description_str(", ".join(run.name for run in running) + ": "
+                                        if running else "")
+    finally:
+        for process, _ in running.values():  # they save, and leave
+            process.terminate()
+        for process, _ in running.values():
+            process.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signals:
+        done = sum((run / "scores.json").exists() for run in runs)
+        print(f"stopped and saved, {done} of {len(runs)} runs are finished; the same command "
+              "goes on", file=sys.stderr)
+        return 128 + signals[0]
+    return 0
+
+
+def check_run(run, config):
+    """Refuse a run folder with another config; clear one that stopped before its first save."""
+    if not run.exists():
+        return
+    found = {p.name for p in run.iterdir()}
+    if "checkpoint.pt" not in found and found <= {"config.json", "samples", "checkpoint.tmp"}:
+        shutil.rmtree(run)
+        return
+    try:
+        there = json.loads((run / "config.json").read_text())
+    except (OSError, ValueError):
+        raise InputError(f"{run} is not a run folder; choose another --out.") from None
+    asked = asdict(config)
+    for name in asked.keys() | there.keys():
+        if (name not in ("device", "workers", "save_seconds")
+                and there.get(name) != asked.get(name)):
+            raise InputError(f"{run} was trained with {name} {there.get(name)}, not "
+                             f"{asked.get(name)}; choose another --out, or another name for the "
+                             "setting.")
+
+
+def start(run, config, threads):
+    """A process that trains a run, and the file that collects what it says."""
+    if (run / "checkpoint.pt").exists():
+        options = ["--resume", run, "--device", config.device]
+    else:
+        options = ["--out", run]
+        for name, value in asdict(config).items():
+            flag = f"--{dashed(name)}"
+            options += ([flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool)
+                        else [flag, value])
+    output = tempfile.TemporaryFile("w+")
+    # One thread each is the quickest way to use all cores: threads that share a small network's
+    # work wait for each other.
+    return subprocess.Popen(
+        [sys.executable, "-m", "minicyclegan", "train", *map(str, options)],
+        stdout=output, stderr=subprocess.STDOUT,
+        env=os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}), output
+
+
+def failure(run, code, output):
+    """The exception for a run that ended with an exit code other than 0."""
+    output.seek(0)
+    said = output.read().strip()
+    if code == 2:
+        return InputError(f"{run.name}: {said.splitlines()[-1]}")
+    if code < 0 or code > 128:
+        return InputError(f"{run.name} was ended from outside (exit code {code}; if memory ran "
+                          "out, give --jobs 1); the same command goes on.")
+    return RuntimeError(f"training {run} failed:\n{said}")
+
+
+def progress(run, config):
+    """How much of a run is done, from 0 to 1, by the last line of its log."""
+    if (run / "scores.json").exists():
+        return 1.0
+    try:
+        step, epoch = (run / "log.csv").read_text().splitlines()[-1].split(",")[:2]
+        return int(step) / config.steps if config.steps else (int(epoch) - 1) / config.epochs
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+# Measuring
+
+
+@torch.no_grad()
+def measure(G_AB, G_BA, real_A, real_B, mask, classifier, device="cpu"):
+    """The numbers of one pair of generators on test pairs, as a dict; errors on the scale 0-255.
+
+    real_A, real_B  (N, C, H, W) in [-1, 1], true counterparts; mask (N, 1, H, W) in [0, 1], 1 on
+    the animal, or None. For either direction, A_to_B for one:
+
+    error_         mean |fake_B - true_B|; animal_ and background_ on those pixels alone
+    realism_       share of the fakes that the classifier takes for the target domain
+    reconstruction_A   mean |rec_A - real_A|
+    checkerboard_  energy of the fakes at the Nyquist frequencies, over that of the truth
+    spread_        how much the fakes differ from each other, over how much the truth does
+    """
+    def apply(G, images):
+        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
+
+    numbers = {}
+    for way, G, back, real, truth in (("A_to_B", G_AB, G_BA, real_A, real_B),
+                                      ("B_to_A", G_BA, G_AB, real_B, real_A)):
+        fake = apply(G, real)
+        rec = apply(back, fake)
+
+        def error(image, other, weight=None):
+            weights = [None] * len(image) if weight is None else weight
+            return sum(map(mean_absolute_error, image, other, weights)) / len(image)
+
+        numbers[f"error_{way}"] = error(fake, truth)
+        if mask is not None:
+            numbers[f"animal_{way}"] = error(fake, truth, mask)
+            numbers[f"background_{way}"] = error(fake, truth, 1 - mask)
+        numbers |= {
+            f"realism_{way}": share(classifier, fake, way[-1]),
+            f"reconstruction_{way[0]}": error(rec, real),
+            f"checkerboard_{way}": nyquist_energy(fake) / max(nyquist_energy(truth), 1e-12),
+            f"spread_{way}": fake.std(0).mean().item() / max(truth.std(0).mean().item(), 1e-12)}
+    return numbers
+
+
+def nyquist_energy(images):
+    """Mean energy per image at the highest frequencies, where a pixel and its neighbour have
+    opposite signs: a checkerboard, or stripes of one pixel, along either axis or both."""
+    power = torch.fft.fft2(images.double()).abs().square()  # (N, C, H, W)
+    height, width = images.shape[-2:]
+    row, column = power[..., height // 2, :].sum(-1), power[..., :, width // 2].sum(-1)
+    both = power[..., height // 2, width // 2]  # in both sums
+    return ((row + column - both) / (height * width) ** 2).mean().item()
+
+
+def collapsed(numbers, nothing, way):
+    """The criterion, fixed before any run was looked at: the error is no smaller than doing
+    nothing's, or the fakes differ from each other less than half as much as the truth does."""
+    return numbers[f"error_{way}"] >= nothing[f"error_{way}"] or numbers[f"spread_{way}"] < 0.5
+
+
+# Tables and pictures
+
+
+def tables(rows, nothing):
+    """Two Markdown tables, A to B and B to A: mean ± standard deviation over the seeds.
+
+    rows  of runs.csv, dicts: setting, seed, and the numbers. nothing  the numbers of leaving every
+    image as it is.
+    """
+    text = []
+    for way, from_, to in (("A_to_B", "A", "B"), ("B_to_A", "B", "A")):
+        heads = {f"error_{way}": "error", f"animal_{way}": "animal",
+                 f"background_{way}": "background", f"realism_{way}": "realism",
+                 f"reconstruction_{from_}": f"reconstruction of {from_}",
+                 f"checkerboard_{way}": "checkerboard", f"spread_{way}": "spread"}
+        heads = {key: head for key, head in heads.items() if key in nothing}
+        lines = [[f"{from_} → {to}", *heads.values(), "collapsed"]]
+        for name, runs in by_setting(rows).items():
+            lines.append([name, *(mean_sd([r[key] for r in runs], key) for key in heads),
+                          f"{sum(r[f'collapsed_{way}'] for r in runs)} of {len(runs)}"])
+        lines.append(["doing nothing", *(mean_sd([nothing[key]], key) for key in heads), ""])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines.insert(1, ["-" * width for width in widths])
+        text += ["| " + " | ".join(cell.ljust(width) for cell, width in
+                                   zip(line, widths, strict=True)) + " |" for line in lines] + [""]
+    return "\n".join(text)
+
+
+def by_setting(rows):
+    return {name: [r for r in rows if r["setting"] == name]
+            for name in dict.fromkeys(r["setting"] for r in rows)}
+
+
+def mean_sd(values, key):
+    """"21.9 ± 0.3", or the value alone where there is one."""
+    mean, sd = statistics(values)
+    if key.startswith("realism"):
+        return f"{mean:.0%}" if sd is None else f"{100 * mean:.0f} ± {100 * sd:.0f}%"
+    digits = 2 if key.startswith(("checkerboard", "spread")) else 1
+    return f"{mean:.{digits}f}" + ("" if sd is None else f" ± {sd:.{digits}f}")
+
+
+def statistics(values):
+    """Mean and standard deviation (of a sample), the latter None for a single value."""
+    values = torch.tensor(values, dtype=torch.float64)
+    return values.mean().item(), values.std().item() if len(values) > 1 else None
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+                         for row in rows)
+
+
+def summary(rows):
+    """The rows of table.csv: one a setting, mean and sd of every number."""
+    result = []
+    for name, runs in by_setting(rows).items():
+        row = {"setting": name, "runs": len(runs)}
+        for key in list(runs[0])[2:]:
+            mean, sd = statistics([float(r[key]) for r in runs])
+            row |= {key: mean, f"{key}_sd": "" if sd is None else sd}
+        result.append(row)
+    return result
+
+
+def content_and_realism(rows, nothing, path):
+    """A line for each setting, a mark for each run, a bar at their median; content and realism of
+    either direction beside each other. Errors far beyond doing nothing's are drawn at the edge, or
+    they would crowd all others together."""
+    settings = by_setting(rows)
+    figure, axes = plt.subplots(1, 4, figsize=(11, 1.3 + 0.36 * len(settings)), sharey=True,
+                                layout="constrained", width_ratios=(3, 2, 3, 2))
+    for axis, (key, way) in zip(axes, [(k, w) for w in ("A_to_B", "B_to_A")
+                                       for k in ("error", "realism")], strict=True):
+        number, arrow = f"{key}_{way}", way.replace("_to_", " → ")
+        edge = 1.25 * nothing[number] if key == "error" else 1.0
+        for y, runs in enumerate(settings.values()):
+            values = [min(edge, r[number]) for r in runs]
+            axis.plot(values, [y] * len(values), "o" if way == "A_to_B" else "s", alpha=0.7,
+                      color=plots.COLOURS[way[-1]], clip_on=False)
+            axis.plot([median(values)] * 2, [y - 0.3, y + 0.3], color="black")
+        axis.grid(axis="x", alpha=0.3)
+        if key == "error":
+            axis.axvline(nothing[number], color="gray", linestyle="--")
+            axis.set(title=f"{arrow}, content", xlim=(0, edge),
+                     xlabel="error to the truth; dashed: doing\n"
+                            f"nothing; {edge:.0f} and more at the edge")
+        else:
+            axis.set(title=f"{arrow}, realism", xlim=(0, 1), xlabel="share taken for\nthe target")
+    axes[0].set_yticks(range(len(settings)), settings)
+    axes[0].set_ylim(len(settings) - 0.4, -0.6)  # the first on top
+    plots.finish(figure, path)
+
+
+@torch.no_grad()
+def sample_sheet(generators, real_A, real_B, path, count=3):
+    """Rows: the input, each setting's fakes, the truth; on the left A to B, on the right B to A."""
+    picks = torch.linspace(0, len(real_A) - 1, min(count, len(real_A))).long()
+    real = {"A": real_A[picks], "B": real_B[picks]}
+    rows = {"input": [*real["A"], None, *real["B"]]}
+    for name, (G_AB, G_BA, device) in generators.items():
+        fake_B, fake_A = (G(x.to(device)).float().cpu()
+                          for G, x in ((G_AB, real["A"]), (G_BA, real["B"])))
+        rows[name] = [*fake_B, None, *fake_A]
+    rows["truth"] = [*real["B"], None, *real["A"]]
+    heads = ["A → B"] * len(picks) + [""] + ["B → A"] * len(picks)
+    plots.show(list(rows.values()), list(rows), path, heads)
+    with Image.open(path) as image:  # 256 colours: a third of the size
+        image.convert("RGB").quantize(256).save(path, optimize=True)
+
+
+# The command
+
+
+def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
+    """Train every (setting, seed) below `out`, measure, and write the results.
+
+    settings  {name: options of Config}; common  options of all of them: data, steps, device
+    jobs      runs at a time; None: one for each core, on a GPU one
+    results   folder for runs.csv, table.csv, table.md, content_realism.png and samples.png,
+              which are renewed; `out` if None
+    Returns 0, or 128 + the signal that stopped it; the same call goes on.
+    """
+    out, results = Path(out), Path(results or out)
+    runs = {}  # folder: (setting, seed, Config)
+    for seed in range(seeds):
+        for name, options in settings.items():
+            config = make_config(name, common | options | {"seed": seed})
+            runs[out / f"{folder_name(name)}-{seed}"] = name, seed, config
+    configs = [config for _, _, config in runs.values()]
+    if len({(c.size, c.channels) for c in configs}) > 1:
+        raise InputError("the settings have images of different sizes or channels, which cannot be "
+                         "compared with each other; call ablate once for each.")
+    config = configs[0]
+    if config.data == TOY and not Path(TOY).exists():
+        draw_dataset(TOY)
+    pairs = list(PairedImages(config.data, config.size, config.channels))
+    if len(pairs) < 2:
+        raise InputError(f"{config.data} has 1 pair of test images; at least 2 are needed to see "
+                         "whether the fakes differ.")
+    _, real_A, real_B, mask = zip(*pairs, strict=True)
+    real_A, real_B = torch.stack(real_A), torch.stack(real_B)
+    mask = None if any(m is None for m in mask) else torch.stack(mask)
+    train_A_B = training_images(config.data, config.size, config.channels)
+    if results.exists() and any(results.iterdir()) and results != out and not (
+            results / "runs.csv").exists():
+        raise InputError(f"{results} holds other things; choose another --results.")
+    device = pick_device(config.device)
+    limit_threads()
+    jobs = jobs or (torch.get_num_threads() if device.type == "cpu" else 1)
+
+    stopped = train_all({run: config for run, (_, _, config) in runs.items()}, jobs)
+    if stopped:
+        return stopped
+
+    classifier = train_classifier(*train_A_B)
+    same = torch.nn.Identity()
+    nothing = measure(same, same, real_A, real_B, mask, classifier)
+    rows, first = [], {}
+    for run, (name, seed, _) in tqdm(runs.items(), "measuring", leave=False, delay=2):
+        G_AB, G_BA = (load_generator(run, to, device)[0] for to in "BA")
+        numbers = measure(G_AB, G_BA, real_A, real_B, mask, classifier, device)
+        rows.append({"setting": name, "seed": seed} | numbers | {
+            f"collapsed_{way}": int(collapsed(numbers, nothing, way))
+            for way in ("A_to_B", "B_to_A")})
+        first.setdefault(name, (G_AB, G_BA, device))
+    rows.sort(key=lambda row: list(settings).index(row["setting"]))
+
+    results.mkdir(parents=True, exist_ok=True)
+    text = tables(rows, nothing) + views(classifier, real_A, real_B, mask)
+    (results / "table.md").write_text(text + "\n")
+    write_csv(results / "runs.csv", rows)
+    write_csv(results / "table.csv", summary(rows))
+    content_and_realism(rows, nothing, results / "content_realism.png")
+    sample_sheet(first, real_A, real_B, results / "samples.png")
+    print(text)
+    print(f"all numbers, a figure and samples (seed 0) are in {results}")
+    return 0

@@ -1,0 +1,136 @@
+"""Does a fake carry notes for the way back? (Chu, Zhmoginov, Sandler 2017, "CycleGAN, a master of
+steganography")
+
+    minicyclegan hiding runs/toy
+
+The cycle loss wants rec_B = G_AB(fake_A) to be real_B, but no honest horse tells where a zebra's
+stripes were. G_BA may write them into fake_A as a faint pattern, and G_AB read them there. The
+test: damage fake_A a little, and see how much worse rec_B gets.
+
+The yardstick is the true horse in place of fake_A. It holds no notes, so G_AB(true_A) is as far
+from real_B as an honest way back would be, and shows what the damage does to any image.
+"""
+
+import math
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from . import plots
+from .checkpoint import load_checkpoint, load_generator, pick_device
+from .data import PairedImages
+from .errors import InputError
+
+
+def quantise(images, bits):
+    """Images in [-1, 1] in 2^bits shades for each channel."""
+    most = 2**bits - 1
+    return ((images.clamp(-1, 1) + 1) / 2 * most).round() / most * 2 - 1
+
+
+def blur(images, sigma):
+    """A Gaussian of `sigma` pixels over images (N, C, H, W)."""
+    if not sigma:
+        return images
+    radius = min(math.ceil(3 * sigma), min(images.shape[2:]) - 1)
+    at = torch.arange(-radius, radius + 1, dtype=images.dtype)
+    window = torch.exp(-at.square() / (2 * sigma**2))
+    window = (window.outer(window) / window.sum() ** 2).expand(images.shape[1], 1, -1, -1)
+    return F.conv2d(F.pad(images, [radius] * 4, "reflect"), window, groups=images.shape[1])
+
+
+def add_noise(images, sd):
+    """Gaussian noise of standard deviation `sd` on the scale 0-255, the same in every call."""
+    rng = torch.Generator().manual_seed(0)
+    return images + sd / 127.5 * torch.randn(images.shape, generator=rng)
+
+
+DAMAGE = {  # name: (function, strengths from none to much, what the strength is)
+    "none": (lambda images, _: images, [0], ""),
+    "quantise": (quantise, [8, 6, 5, 4, 3, 2, 1], "bits per channel"),
+    "blur": (blur, [0, 0.5, 0.75, 1, 1.5, 2, 3, 4], "sigma in pixels"),
+    "noise": (add_noise, [0, 1, 2, 4, 8, 16, 32, 64], "standard deviation, 0-255"),
+}
+
+
+@torch.no_grad()
+def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
+    """Errors of the way back after damage, as rows for a table.
+
+    real_A, real_B  (N, C, H, W) in [-1, 1], true counterparts. Each row is a dict: cycle ("A → B →
+    A" or the other), damage, strength, and on the scale 0-255 fake, the error of the way back from
+    the damaged fake, and truth, that from the damaged true counterpart.
+    """
+    def apply(G, images):
+        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
+
+    rows = []
+    for cycle, G, back, real, truth in (("A → B → A", G_AB, G_BA, real_A, real_B),
+                                        ("B → A → B", G_BA, G_AB, real_B, real_A)):
+        fake = apply(G, real)
+        for damage, (function, strengths, _) in DAMAGE.items():
+            for strength in strengths:
+                rows.append({"cycle": cycle, "damage": damage, "strength": strength} | {
+                    name: 127.5 * (apply(back, function(x, strength)) - real).abs().mean().item()
+                    for name, x in (("fake", fake), ("truth", truth))})
+    return rows
+
+
+def curves(rows, path):
+    """A panel for each kind of damage; blue A → B → A, orange B → A → B; whole lines the fake,
+    dashed ones the truth."""
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained", sharey=True)
+    for axis, damage in zip(axes, ("quantise", "blur", "noise"), strict=True):
+        _, strengths, unit = DAMAGE[damage]
+        for cycle, marker in (("A → B → A", "o"), ("B → A → B", "s")):
+            for name, line, fill in (("fake", "-", "full"), ("truth", "--", "none")):
+                axis.plot(range(len(strengths)), [r[name] for r in rows if r["cycle"] == cycle
+                                                  and r["damage"] == damage],
+                          line, marker=marker, fillstyle=fill, markersize=5,
+                          color=plots.COLOURS[cycle[0]], label=f"{cycle}, by way of the {name}")
+        axis.set_xticks(range(len(strengths)), [f"{s:g}" for s in strengths])
+        axis.set(title=damage, xlabel=unit)
+        axis.grid(alpha=0.3)
+    axes[0].set(ylabel="error of the way back, 0-255", ylim=(0, None))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  fontsize=9)
+    plots.finish(figure, path)
+
+
+def hiding_of_runs(models, data=None, device="auto"):
+    """The rows of `hiding`, means over several models: run folders or checkpoints. `data` None is
+    the first one's."""
+    config, every = load_checkpoint(models[0])["config"], []
+    pairs = PairedImages(data or config["data"], config["size"], config["channels"])
+    _, real_A, real_B, _ = zip(*pairs, strict=True)
+    device = pick_device(device)
+    for model in tqdm(models, "damaging", leave=False, delay=2):
+        (G_AB, own), (G_BA, _) = (load_generator(model, to, device) for to in "BA")
+        if own["channels"] != config["channels"]:
+            raise InputError(f"{model} has {own['channels']} channels, {models[0]} "
+                             f"{config['channels']}; compare runs of the same kind.")
+        every.append(hiding(G_AB, G_BA, torch.stack(real_A), torch.stack(real_B), device))
+    return [same[0] | {k: sum(row[k] for row in same) / len(same) for k in ("fake", "truth")}
+            for same in zip(*every, strict=True)]
+
+
+def survival(rows):
+    """A sentence for each cycle: what the fake tells that the truth would not, and how much of it
+    is left after some damage."""
+    text = []
+    for cycle in ("A → B → A", "B → A → B"):
+        at = {(r["damage"], r["strength"]): r for r in rows if r["cycle"] == cycle}
+        whole = at["none", 0]
+        gain = whole["truth"] - whole["fake"]
+        line = (f"{cycle}: error {whole['fake']:.1f} by way of the fake, {whole['truth']:.1f} by "
+                "way of the true counterpart")
+        if gain > 0:
+            line += "; of that gain is left " + ", ".join(
+                f"{(at[key]['truth'] - at[key]['fake']) / gain:.0%} {after}"
+                for key, after in ((("quantise", 8), "in 8 bits"), (("quantise", 3), "in 3 bits"),
+                                   (("blur", 2), "after a blur of 2 pixels"),
+                                   (("noise", 32), "under noise of 32")))
+        text.append(line)
+    return "\n".join(text)

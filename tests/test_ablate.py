@@ -1,0 +1,255 @@
+"""minicyclegan ablate, and what it measures with."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from conftest import TINY
+
+from minicyclegan import InputError
+from minicyclegan.__main__ import main
+from minicyclegan.ablate import (
+    VARIANTS,
+    collapsed,
+    measure,
+    nyquist_energy,
+    parse_settings,
+    summary,
+    tables,
+)
+from minicyclegan.checkpoint import load_checkpoint
+from minicyclegan.realism import share, train_classifier, views
+
+TINY_TEXT = " ".join(f"{k}={v}" for k, v in TINY.items() if k != "device")
+
+
+def test_settings():
+    settings = parse_settings(["paper: width=8", "log, flipped: adversarial=log flip=false lr=1e-3",
+                               "plain:"])
+    assert list(settings) == [*VARIANTS, "log, flipped", "plain"]
+    assert settings["GAN alone"] == {"lambda_cycle_A": 0, "lambda_cycle_B": 0, "width": 8}
+    assert settings["log, flipped"] == {"adversarial": "log", "flip": False, "lr": 1e-3}
+    assert settings["plain"] == {}
+    assert parse_settings(["full"]) == {"full": {}}
+    assert parse_settings(["full: lambda-identity=0.5"]) == {"full": {"lambda_identity": 0.5}}
+
+
+@pytest.mark.parametrize("texts, message", [
+    (["fast"], 'setting "fast" is neither paper nor one of cycle alone, .*NAME: OPTION=VALUE'),
+    (["a: speed=2"], '"speed=2" is not OPTION=VALUE'), (["a: width"], '"width" is not OPTION=VAL'),
+    (["a: width=big"], "width cannot be big; it is of type int"),
+    (["a: flip=maybe"], "flip cannot be maybe; it is of type bool"),
+    ([": width=8"], "has no name"), (["paper", "Full: width=8"], 'two settings are called "Full"'),
+    (["a: seed=3"], "seed is the same for all; give --seeds"),
+    (["a: data=x"], "data is the same for all; give --data"),
+])
+def test_settings_that_cannot_be(texts, message):
+    with pytest.raises(InputError, match=message):
+        parse_settings(texts)
+
+
+def test_classifier_tells_textures_apart_whatever_their_colours():
+    """A is flat, B striped; the shades of either are drawn at random."""
+    rng = torch.Generator().manual_seed(0)
+
+    def images(stripes):
+        x = torch.rand(20, 3, 1, 1, generator=rng) * torch.ones(20, 3, 16, 16)
+        x = x + 0.02 * torch.randn(20, 3, 16, 16, generator=rng)
+        x[..., 4:8, :] -= 0.5
+        return x - stripes * (torch.arange(16) // 2 % 2) * 0.5
+
+    classifier = train_classifier(images(0), images(1), steps=80)
+    real_A, real_B = images(0), images(1)
+    assert share(classifier, real_A, "A") > 0.9 and share(classifier, real_B, "B") > 0.9
+    assert share(classifier, real_A, "B") == pytest.approx(1 - share(classifier, real_A, "A"))
+    left = torch.zeros(20, 1, 16, 16)
+    assert "with their animals exchanged" in views(classifier, real_A, real_B, left)
+    again = train_classifier(*(x[:12] for x in (real_A, real_B)), steps=2)
+    for one, other in zip(again.parameters(), train_classifier(
+            real_A[:12], real_B[:12], steps=2).parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_checkerboards_show_at_the_nyquist_frequencies():
+    y, x = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
+    smooth = torch.sin(x / 16 * 2 * torch.pi).expand(1, 3, 16, 16)
+    assert nyquist_energy(smooth) < 1e-10
+    for pattern in ((-1.0) ** (x + y), (-1.0) ** x, (-1.0) ** y * torch.sin(x / 4 * torch.pi)):
+        pattern = pattern.expand(1, 3, 16, 16)
+        power = pattern.square().mean().item()  # Parseval: all of it, and counted once
+        assert nyquist_energy(smooth + pattern) == pytest.approx(power, rel=1e-5)
+
+
+class Shift(torch.nn.Module):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, image):
+        return image + self.by
+
+
+def test_measure():
+    """B is A, darker by 51 of 255; G_AB knows, G_BA brings only half of it back."""
+    torch.manual_seed(0)
+    real_A = torch.rand(12, 3, 16, 16)
+    real_B, mask = real_A - 0.4, torch.zeros(12, 1, 16, 16)
+    mask[..., :4] = 1
+
+    def everything_is_B(image):
+        return torch.ones(len(image))
+
+    right = measure(Shift(-0.4), Shift(0.2), real_A, real_B, mask, everything_is_B)
+    assert right == pytest.approx({
+        "error_A_to_B": 0, "animal_A_to_B": 0, "background_A_to_B": 0, "realism_A_to_B": 1,
+        "reconstruction_A": 25.5, "checkerboard_A_to_B": 1, "spread_A_to_B": 1,
+        "error_B_to_A": 25.5, "animal_B_to_A": 25.5, "background_B_to_A": 25.5,
+        "realism_B_to_A": 0, "reconstruction_B": 25.5, "checkerboard_B_to_A": 1,
+        "spread_B_to_A": 1}, abs=1e-4)
+    nothing = measure(Shift(0), Shift(0), real_A, real_B, None, everything_is_B)
+    assert nothing["error_A_to_B"] == pytest.approx(51) and "animal_A_to_B" not in nothing
+    assert not collapsed(right, nothing, "A_to_B")
+    assert collapsed(nothing, nothing, "A_to_B")
+    assert collapsed(right | {"spread_A_to_B": 0.4}, nothing, "A_to_B")
+
+
+def test_tables():
+    rows = [{"setting": name, "seed": seed, "error_A_to_B": error, "realism_A_to_B": realism,
+             "error_B_to_A": 1.0, "collapsed_A_to_B": seed, "collapsed_B_to_A": 0}
+            for name, seed, error, realism in (("one", 0, 20.0, 0.5), ("one", 1, 24.0, 0.7),
+                                               ("two", 0, 9.0, 1.0))]
+    nothing = {"error_A_to_B": 33.4, "realism_A_to_B": 0.0, "error_B_to_A": 33.4}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in tables(rows, nothing).splitlines()]
+    assert cells[0] == ["A → B", "error", "realism", "collapsed"]
+    assert cells[2] == ["one", "22.0 ± 2.8", "60 ± 14%", "1 of 2"]
+    assert cells[3] == ["two", "9.0", "100%", "0 of 1"]
+    assert cells[4] == ["doing nothing", "33.4", "0%", ""]
+    first, second = summary(rows)
+    assert first["runs"] == 2 and first["error_A_to_B"] == 22
+    assert first["error_A_to_B_sd"] == pytest.approx(8**0.5) and second["error_A_to_B_sd"] == ""
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ablate")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minicyclegan.toy.COUNTS", dict(trainA=10, trainB=10, testA=3, testB=3))
+        assert main(["draw", str(root / "toy"), "--size", "16"]) == 0
+    return root
+
+
+def command(toy, *settings, out="grid", seeds=2):
+    return ["ablate", *settings, "--data", str(toy / "toy"), "--out", str(toy / out), "--seeds",
+            str(seeds), "--jobs", "2", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def grid(toy):
+    """A whole grid: one setting, two seeds."""
+    assert main(command(toy, f"one: {TINY_TEXT}")) == 0
+    return toy / "grid"
+
+
+def test_what_a_grid_leaves(grid, toy, capsys):
+    with open(grid / "runs.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["setting"], r["seed"]) for r in rows] == [("one", "0"), ("one", "1")]
+    for row, run in zip(rows, ("one-0", "one-1"), strict=True):  # as minicyclegan evaluate has it
+        scores = json.loads((grid / run / "scores.json").read_text())
+        for way in ("A_to_B", "B_to_A"):
+            for name, key in (("error", "mae"), ("animal", "mae_animal")):
+                assert float(row[f"{name}_{way}"]) == pytest.approx(scores[way][key], rel=1e-3)
+    for name in ("table.csv", "content_realism.png", "samples.png"):
+        assert (grid / name).stat().st_size > 100
+    assert "The classifier is right about" in (grid / "table.md").read_text()
+
+    before = {p: p.stat().st_mtime_ns for p in grid.rglob("checkpoint.pt")}
+    table = (grid / "table.md").read_text()
+    assert main(command(toy, f"one: {TINY_TEXT}")) == 0  # measured anew, nothing trained
+    assert table in capsys.readouterr().out
+    assert before == {p: p.stat().st_mtime_ns for p in before} and len(before) == 2
+
+
+def test_a_run_with_other_options_is_not_taken(grid, toy, capsys):
+    assert main(command(toy, f"one: {TINY_TEXT} beta1=0.4")) == 2
+    assert "one-0 was trained with beta1 0.5, not 0.4; choose another --out" in (
+        capsys.readouterr().err)
+
+
+def test_hiding(grid, toy, capsys):
+    assert main(["hiding", str(grid / "one-0"), str(grid / "one-1"), "--out",
+                 str(toy / "hid")]) == 0
+    assert "A → B → A: error" in capsys.readouterr().out
+    assert (toy / "hid" / "hiding.png").exists()
+    with open(toy / "hid" / "hiding.csv") as file:
+        assert {r["damage"] for r in csv.DictReader(file)} == {"none", "quantise", "blur", "noise"}
+
+
+@pytest.mark.slow
+def test_stopped_in_the_middle_and_gone_on(toy):
+    """SIGTERM while two runs of four are being trained: they save, and the same command goes on."""
+    long = TINY_TEXT.replace("steps=4", "steps=300")
+    arguments = command(toy, f"one: {long}", f"two: {long} model=one_way", out="stopped")
+    process = subprocess.Popen([sys.executable, "-m", "minicyclegan", *arguments],
+                               stderr=subprocess.PIPE, text=True)
+    folder = toy / "stopped"
+    while not (folder / "one-0" / "log.csv").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert "the same command goes on" in said
+    left = load_checkpoint(folder / "one-0")["step"]
+    assert 0 < left < 300
+    (folder / "two-1").mkdir()  # as if killed before the first checkpoint
+    (folder / "two-1" / "config.json").write_text("{")
+    assert main(arguments) == 0
+    log = (folder / "one-0" / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log[1:]] == [str(n) for n in range(2, 301, 2)]
+    with open(folder / "runs.csv") as file:
+        assert [(r["setting"], r["seed"]) for r in csv.DictReader(file)] == [
+            ("one", "0"), ("one", "1"), ("two", "0"), ("two", "1")]
+
+
+def test_bad_input_is_refused_before_anything_is_trained(toy, capsys):
+    few = toy / "few"
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (few / split).mkdir(parents=True)
+        for name in ("000.png", "001.png")[:1 if split == "testB" else 2]:
+            (few / split / name).write_bytes((toy / "toy" / split / name).read_bytes())
+    kept = (few / "testA" / "001.png").read_bytes()
+
+    def refused(arguments, message):
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+        assert not (toy / "new").exists()
+
+    def new(*settings, data=few):
+        return ["ablate", *settings, "--data", str(data), "--out", str(toy / "new")]
+
+    refused(new(), "testA and testB do not pair by file name")
+    (few / "testA" / "001.png").unlink()
+    refused(new(), "has 1 pair of test images; at least 2 are needed")
+    for domain in "AB":
+        (few / f"test{domain}" / "001.png").write_bytes(kept)
+    refused(new(), "trainA holds 2 images; the classifier that measures realism needs at least 10")
+    refused(new("a: size=30", data=toy / "toy"), 'setting "a": --size must be a multiple of 4')
+    refused(new("a: size=16 disc_depth=1", "b: size=8 disc_depth=1"), "of different sizes")
+    refused(new("--seeds", "0"), "--seeds must be at least 1, not 0")
+    refused(new("--jobs", "0"), "--jobs must be at least 1, not 0")
+    (toy / "mine").mkdir(exist_ok=True)
+    (toy / "mine" / "table.csv").write_text("mine")
+    refused(new("--results", str(toy / "mine"), data=toy / "toy"), "mine holds other things")
+
+
+def test_a_run_that_fails_is_named(toy, capsys):
+    arguments = command(toy, f"a: {TINY_TEXT} batch=11", out="failing", seeds=1)
+    assert main(arguments) == 2
+    assert "a-0: minicyclegan train: --batch 11 is more than the 10 images" in (
+        capsys.readouterr().err)
