@@ -1,8 +1,10 @@
-"""The command line: minicyclegan train, translate, evaluate, ablate, hiding, draw, download."""
+"""The command line: minicyclegan train, translate, evaluate, ..."""
 
 import argparse
+import json
 import sys
 import time
+import warnings
 from argparse import SUPPRESS
 from dataclasses import fields
 from pathlib import Path
@@ -11,14 +13,22 @@ import matplotlib
 
 from . import __version__, parallel
 from .ablate import VARIANTS, ablate, parse_settings, write_csv
-from .checkpoint import load_checkpoint, load_generator, pick_device
-from .data import PairedImages
+from .checkpoint import (
+    export_generators,
+    load_checkpoint,
+    load_generator,
+    pick_device,
+    shipped_model,
+)
+from .data import PairedImages, bad_images, check_images, list_tests
 from .download import DATASETS, download
 from .errors import InputError
 from .evaluate import write_scores
 from .hiding import curves, hiding_of_runs, survival
+from .kid import LEAST, NEEDS, evaluate_unpaired, table
+from .report import write_report
 from .toy import draw_dataset
-from .train import PRESETS, Config, dashed, resume, train
+from .train import PRESETS, TOY, Config, as_config, dashed, out_of_memory, resume, train
 from .translate import translate
 
 
@@ -28,6 +38,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter,
                          allow_abbrev=False, **settings)
+
+    def parse_args(self, arguments=None):
+        args, more = self.parse_known_args(arguments)
+        # argparse fills a list from one place alone, and RUN --to B INPUT has two
+        if more and "paths" in args and not any(word.startswith("-") for word in more):
+            args.paths += more
+        elif more:
+            self.error(f"unrecognized arguments: {' '.join(more)}")
+        return args
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
@@ -70,21 +89,42 @@ def parser():
 
     sub = command("translate", run_translate, "translate images with a trained generator",
                   "translate runs/toy --to B data/toy/testA --out zebras")
-    add_run(sub)
-    sub.add_argument("--to", choices=("A", "B"), required=True, help="the domain to translate to")
-    sub.add_argument("inputs", nargs="+", metavar="INPUT", help="image files, or folders of them")
-    sub.add_argument("--out", required=True, type=Path, metavar="DIR",
-                     help="folder for the results, under the names of the inputs")
+    sub.add_argument("paths", nargs="*", metavar="RUN INPUT", help="run folder or checkpoint "
+                     "file, unless there is --model; then image files, or folders of them "
+                     "(--model toy: its own test images, if there are no others)")
+    add_model(sub)
+    sub.add_argument("--to", choices=("A", "B"), default="B", help="the domain to translate to (B)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder for the results, under the "
+                     "names of the inputs (default: fake_B or fake_A)")
     add_overwrite(sub)
 
     sub = command("evaluate", run_evaluate, "score a run against the true counterparts of its "
-                  "test images", "evaluate runs/toy --json scores.json")
-    add_run(sub)
+                  "test images, or without them (--kid)", "evaluate runs/toy --json scores.json")
+    sub.add_argument("path", nargs="?", metavar="RUN", help="run folder, or a checkpoint file")
+    add_model(sub)
     sub.add_argument("--data", metavar="DIR", help="folder with testA and testB, which pair by "
-                     "file name (default: the run's)")
+                     "file name unless there is --kid (default: the run's)")
+    sub.add_argument("--kid", nargs="?", const="inception", choices=list(NEEDS), metavar="NETWORK",
+                     help="score without pairs, by the features of a network: inception (default) "
+                          "gives KID and FID, and downloads its weights; efficientnet gives "
+                          f"EfficientNet-Lite0 KID; needs {LEAST} images of either domain")
+    sub.add_argument("--split", choices=("test", "train"), help="of --kid: the images (test)")
+    sub.add_argument("--classes", nargs=2, type=int, metavar=("A", "B"),
+                     help="of --kid efficientnet: also the share of fakes taken for these classes "
+                          "of ImageNet; 339 is a horse, 340 a zebra")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
     sub.add_argument("--picture", type=Path, metavar="FILE", help="draw the best, the median and "
                      "the worst image there (default: scores.png in the run, renewed)")
+    add_overwrite(sub)
+
+    sub = command("report", run_report, "write report.html into a run: all that it shows, in one "
+                  "page", "report runs/toy")
+    sub.add_argument("path", metavar="RUN", help="run folder, done or not")
+
+    sub = command("export", run_export, "write a run's two generators to a small file",
+                  "export runs/toy toy.pt")
+    sub.add_argument("path", metavar="RUN", help="run folder, or a checkpoint file")
+    sub.add_argument("file", type=Path, metavar="FILE", help="a new file")
     add_overwrite(sub)
 
     sub = command("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
@@ -136,8 +176,9 @@ After Ctrl-C, the same command goes on."""
     return main
 
 
-def add_run(sub):
-    sub.add_argument("model", metavar="RUN", help="run folder, or a checkpoint file")
+def add_model(sub):
+    sub.add_argument("--model", choices=("toy",), help="the trained toy model that comes with the "
+                     "package, in place of RUN")
     sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
 
 
@@ -169,28 +210,87 @@ def free_name(path):
 
 
 def run_translate(args):
-    files = translate(args.model, args.to, args.inputs, args.out, args.overwrite, args.device)
-    print(f"{len(files)} images in {args.out}")
+    if args.model:
+        run = shipped_model(args.model)
+        inputs = args.paths or [Path(toy_set()) / ("testA" if args.to == "B" else "testB")]
+    elif len(args.paths) < 2:
+        raise InputError("name a RUN, then the images or folders of them; or take --model toy.")
+    else:
+        run, *inputs = args.paths
+    out = args.out or Path(f"fake_{args.to}")
+    files = translate(run, args.to, inputs, out, args.overwrite, args.device)
+    print(f"{len(files)} images in {out}")
+
+
+def toy_set():
+    """Where the toy set is; it is drawn there if it is missing."""
+    if not Path(TOY).exists():
+        print(f"drawing the toy set into {TOY}")
+        draw_dataset(TOY)
+    return TOY
 
 
 def run_evaluate(args):
-    for file in (args.json, args.picture):
+    if bool(args.path) == bool(args.model):
+        raise InputError("name either a RUN or --model toy.")
+    if args.kid and args.picture or not args.kid and (args.split or args.classes):
+        raise InputError("--split and --classes belong to --kid, --picture to scores without it; "
+                         "leave out what does not fit.")
+    if args.classes and (args.kid != "efficientnet" or not 0 <= min(args.classes)
+                         or max(args.classes) > 999):
+        raise InputError("--classes takes two numbers from 0 to 999, with --kid efficientnet.")
+    check_new(args, args.json, args.picture)
+    if args.picture and args.picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {args.picture} must end in .png.")
+    source = args.path or shipped_model(args.model)
+    checkpoint, device = load_checkpoint(source), pick_device(args.device)
+    config = as_config(checkpoint["config"], source)
+    generators = [load_generator(source, to, device)[0] for to in "BA"]
+    data = args.data or (toy_set() if args.model else config.data)
+    run = None if args.model else Path(source) if Path(source).is_dir() else Path(source).parent
+    suffix = f"_{Path(args.data).name}" if args.data else ""
+    if args.kid:
+        scores = evaluate_unpaired(*generators, data, args.split or "test", config.size,
+                                   config.channels, args.kid, args.classes, device)
+        scores["protocol"]["checkpoint"] = f"{args.model or source}, step {checkpoint.get('step')}"
+        print(table(scores))
+        file = args.json or run and run / f"scores_kid_{args.kid}{suffix}.json"
+        if file:
+            file.write_text(json.dumps(scores, indent=2) + "\n")
+            print(f"these scores are in {file}")
+        return
+    bad = {}
+    check_images(list_tests(data), bad, side=config.size)
+    if bad and not config.skip_bad:
+        raise bad_images(bad)
+    pairs = PairedImages(data, config.size, config.channels, bad)
+    picture = args.picture or run and run / f"scores{suffix}.png"
+    print(write_scores(*generators, pairs, device, args.json, picture))
+    if picture:
+        print(f"the best, the median and the worst are in {picture}")
+
+
+def check_new(args, *files):
+    for file in files:
         if file and file.exists() and not args.overwrite:
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
-    config, device = load_checkpoint(args.model)["config"], pick_device(args.device)
-    generators = [load_generator(args.model, to, device)[0] for to in "BA"]
-    pairs = PairedImages(args.data or config["data"], config["size"], config["channels"])
-    run = Path(args.model) if Path(args.model).is_dir() else Path(args.model).parent
-    picture = args.picture or run / (
-        f"scores_{Path(args.data).name}.png" if args.data else "scores.png")
-    print(write_scores(*generators, pairs, device, args.json, picture))
-    print(f"the best, the median and the worst are in {picture}")
+
+
+def run_report(args):
+    print(f"the run's page is {write_report(args.path)}")
+
+
+def run_export(args):
+    check_new(args, args.file)
+    export_generators(args.path, args.file)
+    print(f"{args.file}: two generators, {args.file.stat().st_size / 1e6:.1f} MB; translate with:\n"
+          f"  minicyclegan translate {args.file} --to B IMAGES")
 
 
 def run_ablate(args):
     for name in ("seeds", "jobs"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise InputError(f"--{name} must be at least 1, not {getattr(args, name)}.")
+        if getattr(args, name) is not None and not 1 <= getattr(args, name) <= 1000:
+            raise InputError(f"--{name} must be from 1 to 1000, not {getattr(args, name)}.")
     common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
     return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
                   **common)
@@ -208,8 +308,8 @@ def run_hiding(args):
 
 
 def run_draw(args):
-    if args.size < 8:
-        raise InputError(f"--size must be at least 8, not {args.size}.")
+    if not 8 <= args.size <= 2048:
+        raise InputError(f"--size must be at least 8 and at most 2048, not {args.size}.")
     draw_dataset(args.folder, args.size, args.seed)
     print(f"drew the toy set into {args.folder}")
 
@@ -225,6 +325,12 @@ def run_download(args):
 def main(arguments=None):
     """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
     matplotlib.use("Agg")  # pictures go to files: no window system is needed
+    # Oddities inside an image and letters that the font lacks: nothing that a user could mend.
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", "Glyph .* missing")
+    for stream in (sys.stdout, sys.stderr):  # odd file names must not stop what prints them
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(arguments)
     try:
         return args.run(args) or 0
@@ -236,6 +342,12 @@ def main(arguments=None):
     except OSError as error:  # a full disk, a folder that may not be written to
         print(f"minicyclegan {args.command}: {error.filename or 'a file'} could not be read or "
               f"written ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"minicyclegan {args.command}: there is not enough memory for this; close other "
+              "programs, or use smaller images.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"minicyclegan {args.command}: interrupted.", file=sys.stderr)

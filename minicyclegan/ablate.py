@@ -12,10 +12,8 @@ share of fakes that a classifier takes for the target domain (realism.py).
 """
 
 import csv
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +35,7 @@ from .errors import InputError
 from .evaluate import mean_absolute_error
 from .realism import share, train_classifier, training_images, views
 from .toy import draw_dataset
-from .train import TOY, Config, dashed, limit_threads
+from .train import FREE, TOY, Config, dashed, limit_threads, stored_config
 
 VARIANTS = {  # section 5.1.4
     "cycle alone": dict(lambda_adversarial=0.0),
@@ -155,29 +153,21 @@ def train_all(runs, jobs):
 
 
 def check_run(run, config):
-    """Refuse a run folder with another config; clear one that stopped before its first save."""
-    if not run.exists():
+    """Refuse a folder that is no run, or one with another config."""
+    if not (run / "config.json").exists():
+        if run.exists() and any(not file.name.startswith(".") for file in run.iterdir()):
+            raise InputError(f"{run} is not a run folder; choose another --out.")
         return
-    found = {p.name for p in run.iterdir()}
-    if "checkpoint.pt" not in found and found <= {"config.json", "samples", "checkpoint.tmp"}:
-        shutil.rmtree(run)
-        return
-    try:
-        there = json.loads((run / "config.json").read_text())
-    except (OSError, ValueError):
-        raise InputError(f"{run} is not a run folder; choose another --out.") from None
-    asked = asdict(config)
-    for name in asked.keys() | there.keys():
-        if (name not in ("device", "workers", "save_seconds")
-                and there.get(name) != asked.get(name)):
-            raise InputError(f"{run} was trained with {name} {there.get(name)}, not "
-                             f"{asked.get(name)}; choose another --out, or another name for the "
-                             "setting.")
+    there = asdict(stored_config(run))
+    for name, value in asdict(config).items():
+        if name not in FREE and there[name] != value:
+            raise InputError(f"{run} was trained with {name} {there[name]}, not {value}; choose "
+                             "another --out, or another name for the setting.")
 
 
 def start(run, config, threads):
     """A process that trains a run, and the file that collects what it says."""
-    if (run / "checkpoint.pt").exists():
+    if (run / "config.json").exists():
         options = ["--resume", run, "--device", config.device]
     else:
         options = ["--out", run]
@@ -384,8 +374,8 @@ def sample_sheet(generators, real_A, real_B, path, count=3):
     rows["truth"] = [*real["B"], None, *real["A"]]
     heads = ["A → B"] * len(picks) + [""] + ["B → A"] * len(picks)
     plots.show(list(rows.values()), list(rows), path, heads)
-    with Image.open(path) as image:  # 256 colours: a third of the size
-        image.convert("RGB").quantize(256).save(path, optimize=True)
+    with Image.open(path) as image:  # 128 colours: a quarter of the size
+        image.convert("RGB").quantize(128).save(path, optimize=True)
 
 
 # The command

@@ -22,6 +22,7 @@ from .errors import InputError
 from .generator import Generator
 
 FORMAT = 3
+GENERATORS = "generators"  # the format of files with the two generators alone
 LAST, BEFORE, DAMAGED = "checkpoint.pt", "checkpoint_before.pt", "checkpoint_damaged.pt"
 
 
@@ -35,7 +36,7 @@ def pick_device(name="auto"):
         name = ("cuda" if torch.cuda.is_available()
                 else "mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        torch.zeros(1, device=name)
+        torch.zeros(1, device=name).cpu()  # "meta" is a device too, and holds nothing
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"--device {name} does not work on this machine; "
                          "use cpu, or auto to take the best there is.") from error
@@ -103,7 +104,7 @@ def read_checkpoint(path):
     if not isinstance(content, dict) or not {"format", "networks"} <= content.keys():
         raise InputError(f"{path} is not a checkpoint of minicyclegan; "
                          f"give a run folder, or the {LAST} in it.")
-    if content["format"] != FORMAT:
+    if content["format"] not in (FORMAT, GENERATORS):
         raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; "
                          "install the version of minicyclegan that wrote it.")
     if not isinstance(content.get("config"), dict) or not isinstance(content["networks"], dict):
@@ -149,9 +150,21 @@ def load_generator(path, to, device="cpu"):
     else:
         checkpoint = load_checkpoint(path)
         config = checkpoint["config"]
-        generator = new_generator(config)
+        need_generator(config, path)
+        with torch.device("meta"):  # takes no memory, however large it is said to be
+            generator = new_generator(config)
         load_network(generator, checkpoint, "G_AB" if to == "B" else "G_BA")
     return generator.to(device).eval(), config
+
+
+def need_generator(config, path):
+    """InputError where a dict, of whatever origin, does not describe a generator."""
+    width, blocks, channels, upsample = (config.get(k) for k in (
+        "width", "blocks", "channels", "upsample"))
+    if not (type(width) is type(blocks) is type(channels) is int and 1 <= width <= 1024
+            and 0 <= blocks <= 100 and channels in (1, 3) and upsample in ("transpose", "resize")):
+        raise InputError(f"{path} describes no generator that this version has; use another "
+                         "checkpoint.")
 
 
 def new_generator(config):
@@ -161,12 +174,45 @@ def new_generator(config):
 
 def load_network(network, checkpoint, name):
     """Fill a network with the weights that a checkpoint has under `name`, "G_AB" for one."""
-    try:
-        network.load_state_dict(checkpoint["networks"][name])
-    except (KeyError, RuntimeError) as error:
+    weights = checkpoint["networks"].get(name)
+    shapes = {key: (weight.shape, weight.dtype) for key, weight in network.state_dict().items()}
+    if not isinstance(weights, dict) or shapes != {
+            key: torch.is_tensor(weight) and (weight.shape, weight.dtype)
+            for key, weight in weights.items()}:
         raise InputError(f"the checkpoint holds no {name} that fits its own config: its weights "
-                         "are of another architecture; use the checkpoint.pt of one run."
-                         ) from error
+                         "are of another architecture; use the checkpoint.pt of one run.")
+    if not all(weight.layout == torch.strided and weight.isfinite().all()
+               for weight in weights.values()):
+        raise InputError(f"the {name} in the checkpoint has weights that are no numbers; use "
+                         "another checkpoint.")
+    meta = any(weight.is_meta for weight in network.parameters())
+    network.load_state_dict(weights, assign=meta)
+
+
+def export_generators(run, file):
+    """Write the two generators of a run, all that `translate` and `evaluate` need, to a file: a
+    tenth of the checkpoint. No training goes on from it; `run` is a run folder or a checkpoint."""
+    checkpoint, run, file = load_checkpoint(run), Path(run), Path(file)
+    if file.resolve() in (run.resolve(), (run / LAST).resolve(), (run / BEFORE).resolve()):
+        raise InputError(f"{file} is the checkpoint itself, which training could not go on from "
+                         "any more; name another file.")
+    weights = {}
+    for name in ("G_AB", "G_BA"):
+        generator = new_generator(checkpoint["config"])
+        load_network(generator, checkpoint, name)
+        weights[name] = generator.state_dict()
+    save_checkpoint(file, {"format": GENERATORS, "config": checkpoint["config"],
+                           "step": checkpoint.get("step"), "networks": weights})
+
+
+def shipped_model(name="toy"):
+    """The file of a model that comes with the package; data/README.md tells how it was made."""
+    here = Path(__file__).parent  # in a clone it is below data, in an installed package beside us
+    files = [here.parent / "data" / "models" / f"{name}.pt", here / "models" / f"{name}.pt"]
+    for file in files:
+        if file.is_file():
+            return file
+    raise InputError(f"{files[0]} is missing; install minicyclegan again, or clone it anew.")
 
 
 def load_reference(network, source):
@@ -196,6 +242,8 @@ def load_reference(network, source):
         for conv, pair in zip(ours, theirs, strict=True):
             conv.weight.copy_(pair["weight"])
             if conv.bias is not None:
+                if pair.get("bias", torch.empty(0)).shape != conv.bias.shape:
+                    raise InputError(f"{name} lacks a bias that fits; use another file.")
                 conv.bias.copy_(pair["bias"])
     return network
 
@@ -203,13 +251,16 @@ def load_reference(network, source):
 def reference_convolutions(state, name):
     """Their convolutions in the order of the layers, [{"weight": ..., "bias": ...}, ...]."""
     convolutions = {}
-    for key, value in state.items():
+    for key, value in state.items() if isinstance(state, dict) else ():
+        if not isinstance(key, str) or not torch.is_tensor(value) or value.is_complex():
+            continue
         place = tuple(int(n) for n in re.findall(r"\.(\d+)(?=\.)", "." + key))
         kind = key.rsplit(".", 1)[-1]
-        if kind in ("weight", "bias") and torch.is_tensor(value):
+        if kind in ("weight", "bias"):
             convolutions.setdefault(place, {})[kind] = value
     pairs = [convolutions[place] for place in sorted(convolutions)]
-    if not pairs or any(p.get("weight", torch.empty(0)).dim() != 4 for p in pairs):
+    if not pairs or any(p.get("weight", torch.empty(0)).dim() != 4 or w.layout != torch.strided
+                        or not w.isfinite().all() for p in pairs for w in p.values()):
         raise InputError(f"{name} holds no weights of a CycleGAN network with instance norm; "
                          "give one of the authors' generator or discriminator files.")
     return pairs
@@ -220,4 +271,6 @@ def reference_config(state, name):
     convolutions = reference_convolutions(state, name)
     channels, width = convolutions[0]["weight"].shape[1::-1]
     blocks = (len(convolutions) - 6) // 2  # without three on either side, two to a block
-    return {"width": width, "blocks": blocks, "channels": channels, "upsample": "transpose"}
+    config = {"width": width, "blocks": blocks, "channels": channels, "upsample": "transpose"}
+    need_generator(config, name)
+    return config

@@ -4,6 +4,10 @@ A and B are drawn independently of each other: that is what unpaired means. All 
 from (seed, epoch, index), so that a run which stops can go on as if it had not.
 """
 
+import csv
+import hashlib
+import json
+import os
 import random
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -11,53 +15,172 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from .errors import InputError
+from .errors import InputError, shown
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# What a file holds counts, not how it is called. Pillow knows more formats than these; it even
+# starts other programs for some of them.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant to fill the memory
 KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 
 
 def list_images(folder):
-    """The image files of a folder, by name. InputError where there is no folder or no image."""
+    """The image files of a folder, by name, without hidden ones (a Mac's notes on x.jpg are called
+    ._x.jpg). InputError where there is no folder or no image."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; a data set is a folder that holds trainA and "
-                         "trainB, see data/README.md.")
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
+        raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
+                         "trainA and trainB, see data/README.md.")
+    files = sorted(f for f in folder.iterdir()
+                   if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
     if not files:
-        raise InputError(f"{folder} holds no images ({', '.join(s[1:] for s in SUFFIXES)}); "
+        raise InputError(f"{shown(folder)} holds no images ({', '.join(s[1:] for s in SUFFIXES)}); "
                          "put some there.")
     return files
 
 
-def read_image(path, channels=3):
+def read_image(path, channels=3, side=None):
     """The image as it should be seen, as a PIL image of mode "RGB" (3 channels) or "L" (1).
 
     Turned upright by its EXIF orientation, transparency laid on white, 16 bits brought to 8, the
-    first frame of an animation. InputError names the file where it cannot be read.
+    first frame of an animation; with `side`, the shorter side brought to so many pixels.
+    InputError names the file where it cannot be read.
     """
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode == "F" or (image.mode == "I" and file.format != "PNG"):
-                raise ValueError("32 bits a channel, of unknown range; save it with 8 or 16")
-            if image.mode.startswith("I"):  # 16-bit gray: 0..65535
-                image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
-            if "A" in image.getbands() or "transparency" in image.info:
-                image = image.convert("RGBA")
-                paper = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(paper, image)
-            return image.convert("RGB" if channels == 3 else "L")
+        return decode(path, channels, side)
     except MemoryError:
         raise
     except Exception as error:  # decoders raise anything at all on damaged files
-        reason = str(error) if str(path) not in str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as an image ({reason}); "
+        raise InputError(f"{shown(path)} cannot be read as an image ({reason(error)}); "
                          "replace or remove it.") from error
+
+
+def decode(path, channels, side):
+    """read_image with exceptions as they come."""
+    path = Path(path)
+    if not path.is_file():  # opening a pipe would wait for somebody to write to it
+        raise ValueError("is a folder" if path.is_dir() else "is no plain file" if path.exists()
+                         else "links to nothing" if path.is_symlink() else "does not exist")
+    if path.stat().st_size == 0:
+        raise ValueError("is empty")
+    with Image.open(path, formats=FORMATS) as file:
+        need_bounds(*file.size, side)
+        image = ImageOps.exif_transpose(file)
+        if image.mode == "F" or (image.mode == "I" and file.format != "PNG"):
+            raise ValueError("32 bits a channel, of unknown range; save it with 8 or 16")
+        if image.mode.startswith("I"):  # 16-bit gray: 0..65535
+            image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = image.convert("RGBA")
+            paper = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(paper, image)
+        image = image.convert("RGB" if channels == 3 else "L")
+        return resize(image, side) if side else image
+
+
+def need_bounds(width, height, side=None):
+    """ValueError for an image that is too large, before memory is taken for it."""
+    for n in (1, side / min(width, height) if side else 1):  # as it is, and resized
+        if width * n * height * n > MAX_PIXELS:
+            raise ValueError(f"{width}×{height} pixels" + (" would become more" if n > 1 else
+                             " are more") + f" than {MAX_PIXELS // 10**6} million; make a smaller "
+                             "image of it")
+
+
+def reason(error):
+    """Why a file could not be decoded, in a few words."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS // 10**6} million pixels; make a smaller image of it"
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split())
+
+
+def read_all(files, read, bad, title):
+    """[(file, read(file)), ...], read by several threads; files that cannot be read go into the
+    dict `bad` instead, with the reason."""
+    def attempt(file):
+        try:
+            return read(file), None
+        except MemoryError:
+            raise
+        except Exception as error:
+            return None, reason(error)
+
+    results, threads = [], ThreadPoolExecutor()
+    try:
+        done = tqdm(threads.map(attempt, files), title, len(files), leave=False, delay=2)
+        for file, (result, problem) in zip(files, done, strict=True):
+            if problem:
+                bad[file] = problem
+            else:
+                results.append((file, result))
+    finally:
+        threads.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all the others
+    return results
+
+
+def list_tests(root):
+    """The images in testA, testB and testMask, as far as there are such folders."""
+    folders = [Path(root) / name for name in ("testA", "testB", "testMask")]
+    return [f for folder in folders if folder.is_dir() for f in list_images(folder)]
+
+
+def check_images(files, bad, seen=(), side=None):
+    """Decode every file once, only to see if it can be; what cannot goes into the dict `bad`, with
+    the reason. `seen` holds the stamps of files that were in order before: they are passed over."""
+    def check(file):
+        decode(file, 3, side)
+
+    read_all([f for f in files if stamp(f) not in seen], check, bad, "checking images")
+
+
+def stamp(file):
+    """What changes when a file does: its place, size and time."""
+    try:
+        status = os.stat(file)
+        return f"{file} {status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        return None
+
+
+def read_stamps(run):
+    """The stamps of the images that a run has found in order; none where that is not known."""
+    try:
+        return set(json.loads((run / "checked.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return set()
+
+
+def write_stamps(run, files, bad):
+    """Put the stamps of `files` into checked.json in the run's folder, without the bad ones, and
+    those with their reasons into skipped.csv. A run that goes on then need not decode all again."""
+    stamps = [stamp(f) or "" for f in files if f not in bad]
+    (run / "checked.json").write_text(json.dumps(stamps, indent=0), encoding="utf-8")
+    if bad:
+        with open(run / "skipped.csv", "w", newline="", encoding="utf-8",
+                  errors="backslashreplace") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("file", "reason"))
+            writer.writerows(sorted((str(f), problem) for f, problem in bad.items()))
+        print(f"{len(bad)} images cannot be read and are left out, see {run / 'skipped.csv'}")
+
+
+def bad_images(bad, instead=""):
+    """The InputError that lists the files in a dict {file: reason}."""
+    names = sorted((shown(file), problem) for file, problem in bad.items())
+    if len(names) == 1:
+        return InputError(f"{names[0][0]} cannot be read as an image ({names[0][1]}); "
+                          f"replace or remove it{instead}.")
+    return InputError("\n".join([
+        f"{len(names)} files cannot be read as images; replace or remove them{instead}:",
+        *(f"  {name}: {problem}" for name, problem in names)]))
 
 
 def to_tensor(image):
@@ -98,41 +221,50 @@ class UnpairedImages(Dataset):
     `set_epoch(n)` deals new pairs and new crops; the same (seed, n, index) gives the same item.
 
     All files are decoded here, once, and kept as uint8 up to KEEP_BYTES; the others are read again
-    when their turn comes. One that cannot be read raises InputError before anything is trained,
-    and the message lists them all.
+    when their turn comes. Files that cannot be read raise InputError before anything is trained,
+    and the message lists them all; with `skip_bad` they are left out, unless no file is left.
+
+    bad   dict {file: reason} to add them to; what is in it already is listed too, or skipped
+    seen  stamps of files that were in order before: they are decoded only to be kept in memory
     """
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
-                 seed=0):
+                 seed=0, skip_bad=False, bad=None, seen=()):
         self.size, self.load, self.flip = size, round(size * zoom), flip
         self.channels, self.seed = channels, seed
-        self.files = {d: list_images(Path(root) / f"{split}{d}") for d in "AB"}
-        self.images = {d: self._read_all(d) for d in "AB"}
+        files = {d: list_images(Path(root) / f"{split}{d}") for d in "AB"}
+        self.bad = {} if bad is None else bad
+        self.free, self.files, self.images = KEEP_BYTES, {}, {}
+        for d in "AB":
+            self.files[d], self.images[d] = self._read_all(files[d], seen, f"reading {d}")
+        if self.bad and not skip_bad:
+            raise bad_images(self.bad, ", or leave them out by --skip-bad")
+        for d in "AB":
+            if not self.files[d]:
+                raise bad_images(self.bad, f": nothing else is left in {split}{d}")
         self.set_epoch(0)
 
     def _read(self, path):  # resized, before crop and flip: those are drawn anew every time
-        return to_bytes(resize(read_image(path, self.channels), self.load)).contiguous()
+        return to_bytes(read_image(path, self.channels, self.load)).contiguous()
 
-    def _read_all(self, domain):
-        files, images, kept, bad = self.files[domain], [], 0, []
+    def _read_all(self, files, seen, title):
+        def read(file):
+            if self.free <= 0 and stamp(file) in seen:
+                return None
+            image = to_bytes(decode(file, self.channels, self.load)).contiguous()
+            self.free -= image.numel()
+            return image if self.free >= 0 else None
 
-        def attempt(path):
-            try:
-                return self._read(path)
-            except InputError as error:
-                return error
+        both = read_all(files, read, self.bad, title)
+        return [file for file, _ in both], [image for _, image in both]
 
-        with ThreadPoolExecutor() as threads:
-            for image in tqdm(threads.map(attempt, files), f"reading {domain}", len(files),
-                              leave=False, delay=2):
-                if isinstance(image, InputError):
-                    bad.append(str(image))
-                else:
-                    kept += image.numel()
-                    images.append(image if kept <= KEEP_BYTES else None)
-        if bad:
-            raise InputError("\n".join(bad))
-        return images
+    def fingerprint(self):
+        """Tells whether the images are the same as another time, by their names and sizes."""
+        marks = {}
+        for d, files in self.files.items():
+            names = "".join(f"{f.name!r} {f.stat().st_size}\n" for f in files)
+            marks[d] = f"{len(files)} images, {hashlib.sha256(names.encode()).hexdigest()[:12]}"
+        return marks
 
     def all_kept(self):
         """Whether every image is in memory, so that no file is read again."""
@@ -213,36 +345,75 @@ class PairedImages(Dataset):
     side brought to `size`, the middle cut out. mask (1, size, size) in [0, 1] is 1 on the animal,
     from testMask/NAME; None where that folder is missing. The suffixes of a pair may differ.
 
-    Raises InputError where the names of testA and testB are not the same.
+    bad   files to leave out, with the pairs that they belong to
+
+    Raises InputError where the names of testA and testB are not the same, where masks are missing,
+    and where no pair is left.
     """
 
-    def __init__(self, root, size=256, channels=3):
+    def __init__(self, root, size=256, channels=3, bad=()):
         self.root, self.size, self.channels = Path(root), size, channels
-        self.files = [{f.stem: f for f in list_images(self.root / f"test{d}")} for d in "AB"]
+        folders = [self.root / name for name in ("testA", "testB", "testMask")]
+        self.files = [by_stem(f) for f in (folders if folders[2].is_dir() else folders[:2])]
         alone = sorted(self.files[0].keys() ^ self.files[1].keys())
         if alone:
             raise InputError(f"{self.root}: testA and testB do not pair by file name ({len(alone)} "
-                             f"names stand alone, {alone[0]} for one); scores need the true "
+                             f"names stand alone, {shown(alone[0])} for one); scores need the true "
                              "counterpart of every test image under the same name.")
-        self.names = sorted(self.files[0])
-        masks = self.root / "testMask"
-        self.masks = {f.stem: f for f in list_images(masks)} if masks.is_dir() else {}
+        bare = sorted(self.files[0].keys() - self.files[-1].keys())
+        if bare:
+            raise InputError(f"{folders[2]} lacks {len(bare)} masks, that of {shown(bare[0])} for "
+                             "one; add them, or remove the folder.")
+        self.names = sorted(name for name in self.files[0]
+                            if not any(files[name] in bad for files in self.files))
+        if not self.names:
+            raise InputError(f"{self.root}: in every pair of testA and testB there is an image "
+                             "that cannot be read; replace them.")
 
     def __len__(self):
         return len(self.names)
 
     def __getitem__(self, index):
         name = self.names[index]
-        real_A, real_B = (square(read_image(files[name], self.channels), self.size)
-                          for files in self.files)
+        real_A, real_B = (read_square(files[name], self.size, self.channels)
+                          for files in self.files[:2])
         mask = None
-        if name in self.masks:
-            mask = (square(read_image(self.masks[name], 1), self.size) + 1) / 2
+        if len(self.files) == 3:
+            mask = (read_square(self.files[2][name], self.size, 1) + 1) / 2
         return name, real_A, real_B, mask
 
 
-def square(image, size):
-    """The middle of an image as a tensor (C, size, size) in [-1, 1]."""
-    image = resize(image, size)
+def by_stem(folder):
+    """The images of a folder by their names without suffix, InputError where two have the same."""
+    files = {}
+    for file in list_images(folder):
+        if file.stem in files:
+            raise InputError(f"{shown(files[file.stem])} and {shown(file)} pair with the same "
+                             "image; remove one.")
+        files[file.stem] = file
+    return files
+
+
+def read_square(path, size, channels=3):
+    """The middle of an image as a tensor (channels, size, size) in [-1, 1]."""
+    image = read_image(path, channels, size)
     left, top = ((n - size) // 2 for n in image.size)
     return to_tensor(image.crop((left, top, left + size, top + size)))
+
+
+def samples(root, size, channels, bad=()):
+    """PairedImages, None where the counterparts are not known, and eight test images of either
+    domain to look at, two tensors (8, channels, size, size); training images if there are no
+    others."""
+    split = "test" if all((Path(root) / f"test{d}").is_dir() for d in "AB") else "train"
+    files = [list_images(Path(root) / f"{split}{d}") for d in "AB"]
+    names = [sorted(f.stem for f in domain) for domain in files]
+    if split == "test" and names[0] == names[1]:
+        pairs = PairedImages(root, size, channels, bad)
+        eight = [pairs[i][1:3] for i in range(min(8, len(pairs)))]
+        return pairs, [torch.stack(images) for images in zip(*eight, strict=True)]
+    good = [[f for f in domain if f not in bad][:8] for domain in files]
+    for d, domain in zip("AB", good, strict=True):
+        if not domain:
+            raise bad_images(bad, f": nothing else is left in {split}{d}")
+    return None, [torch.stack([read_square(f, size, channels) for f in domain]) for domain in good]

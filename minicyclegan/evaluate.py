@@ -8,6 +8,10 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from . import plots
+from .errors import shown
+
+MEASURES = {"mae": "error (0-255)", "mae_animal": "  on the animal",
+            "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}
 
 
 def mean_absolute_error(image, truth, weight=None):
@@ -112,12 +116,10 @@ def evaluate(G_AB, G_BA, pairs, device="cpu"):
 
 def table(scores):
     """The scores as a text for the terminal."""
-    names = {"mae": "error (0-255)", "mae_animal": "  on the animal",
-             "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}
     ways = {"A_to_B": "A → B", "B_to_A": "B → A"}
     lines = [f"{scores['images']:>4} test images" + " " * 7
              + "".join(f"{w:>9} {'nothing':>9}" for w in ways.values())]
-    for key, name in names.items():
+    for key, name in MEASURES.items():
         if key in scores["A_to_B"]:
             digits = 3 if key == "ssim" else 1
             lines.append(f"{name:<23}" + "".join(
@@ -127,16 +129,19 @@ def table(scores):
 
 
 def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
-    """Evaluate; write the scores as JSON (unless `json_file` is None) and a picture of the best,
-    the median and the worst image of either direction. Returns the table as a text."""
+    """Evaluate; write the scores as JSON (unless `json_file` is None) and a picture (unless
+    it is None) of the best, the median and the worst image of either direction. Returns the table
+    as a text."""
     scores, examples = evaluate(G_AB, G_BA, pairs, device)
     if json_file:
         Path(json_file).write_text(json.dumps(scores, indent=2) + "\n")
+    if not picture:
+        return table(scores)
     columns, heads = [], []
     for way, rows in examples.items():
         for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
             error, name, *images = rows[i]
             columns.append(images)
-            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{name}: {error:.1f}")
+            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
     plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
     return table(scores)

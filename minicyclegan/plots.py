@@ -32,31 +32,39 @@ def show(rows, titles, path=None, heads=()):
     axis.imshow(sheet)
     axis.set_frame_on(False)
     axis.set_yticks([y * pitch + side / 2 for y in range(len(rows))], titles, fontsize=9)
-    axis.set_xticks([x * pitch + side / 2 for x in range(len(heads))], heads, fontsize=9)
+    axis.set_xticks([x * pitch + side / 2 for x in range(len(heads))], heads, fontsize=9,
+                    parse_math=False)  # file names are among them, and may have a $
     axis.tick_params(length=0, labeltop=True, labelbottom=False)
     return finish(figure, path)
 
 
-def loss_curves(log, path=None):
-    """Draw the losses in a run's log.csv: one panel a kind, domain A blue, domain B orange."""
-    rows = []  # none before the first line is due
+def read_log(log):
+    """The steps and the losses by name in a run's log.csv: lists of as many numbers. Both are
+    empty before the first line is due."""
+    rows = []
     if Path(log).exists():
         with open(log, newline="") as file:
             rows = list(csv.DictReader(file))
     names = [n for n in (rows[0] if rows else ()) if n[-2:] in ("_A", "_B")]
-    kinds = list(dict.fromkeys(n[:-2] for n in names)) or ["loss"]
+    return [int(r["step"]) for r in rows], {n: [float(r[n]) for r in rows] for n in names}
+
+
+def loss_curves(log, path=None, kind=None):
+    """Draw the losses in a run's log.csv: one panel a kind, or only the kind that is asked for;
+    domain A blue, domain B orange."""
+    steps, losses = read_log(log)
+    kinds = [kind] if kind else list(dict.fromkeys(n[:-2] for n in losses)) or ["loss"]
     figure, axes = plt.subplots(1, len(kinds), squeeze=False, layout="constrained",
                                 figsize=(3.2 * len(kinds), 2.6))
     for axis, kind in zip(axes[0], kinds, strict=True):
         for domain, style in (("A", "-"), ("B", "--")):
-            if f"{kind}_{domain}" in names:
-                axis.plot([int(r["step"]) for r in rows],
-                          [float(r[f"{kind}_{domain}"]) for r in rows],
-                          style, color=COLOURS[domain], label=f"{kind}_{domain}")
+            if f"{kind}_{domain}" in losses:
+                axis.plot(steps, losses[f"{kind}_{domain}"], style, color=COLOURS[domain],
+                          label=f"{kind}_{domain}")
         if kind == "discriminator":
             axis.axhline(0.25, color="gray", lw=0.8, ls=":")  # a D that cannot tell (squares)
         axis.set(title=kind, xlabel="step", ylim=(0, None))
-        if names:
+        if losses:
             axis.legend(fontsize=8)
     return finish(figure, path)
 

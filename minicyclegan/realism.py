@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .data import list_images, read_image, square
+from .data import list_images, read_square
 from .errors import InputError
 
 LEAST = 10  # training images of each domain
@@ -102,5 +102,5 @@ def training_images(root, size, channels):
         if len(files) < LEAST:
             raise InputError(f"{root}/train{domain} holds {len(files)} images; the classifier that "
                              f"measures realism needs at least {LEAST}.")
-        tensors.append(torch.stack([square(read_image(f, channels), size) for f in files]))
+        tensors.append(torch.stack([read_square(f, size, channels) for f in files]))
     return tensors

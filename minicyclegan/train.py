@@ -7,7 +7,8 @@
 
 A run folder holds config.json, log.csv and losses.png (the losses), samples/ (the same test
 images again and again), checkpoint.pt and the one before it, and at the end scores.json and
-scores.png where the true counterparts of the test images are known.
+scores.png where the true counterparts of the test images are known, and report.html, which shows
+it all.
 
 Ctrl-C and SIGTERM finish the step, save and leave; --resume goes on from there. Whatever stops a
 run, it ends with the same weights as one that nothing stopped, to the last bit on a CPU.
@@ -38,14 +39,21 @@ from .checkpoint import (
     write_whole,
 )
 from .cyclegan import CycleGAN, OneWayGAN
-from .data import PairedImages, UnpairedImages, list_images, read_image, square
+from .data import (
+    UnpairedImages,
+    check_images,
+    list_tests,
+    read_stamps,
+    samples,
+    write_stamps,
+)
 from .discriminator import Discriminator
 from .errors import InputError
 from .evaluate import symptom, write_scores
+from .report import write_report
 from .toy import draw_dataset
 
 TOY = "data/toy"
-
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
 FREE = ("device", "compile", "workers", "sample_every", "save_seconds", "save_steps")
@@ -64,16 +72,20 @@ class Config:
     """
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
-    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4")
-    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1)
+    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4", most=8192)
+    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1,
+                         most=16)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
+    skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
+                            "skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
-    width: int = option(16, "channels after the generator's first layer", least=1)
-    blocks: int = option(3, "residual blocks of the generator", least=0)
+    width: int = option(16, "channels after the generator's first layer", least=1, most=1024)
+    blocks: int = option(3, "residual blocks of the generator", least=0, most=100)
     upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
-    disc_width: int = option(32, "channels after the discriminator's first layer", least=1)
+    disc_width: int = option(32, "channels after the discriminator's first layer", least=1,
+                             most=1024)
     disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
                              least=1, most=6)
     # the losses
@@ -84,7 +96,7 @@ class Config:
     lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
     lambda_identity: float = option(0.0, "weight of the identity losses, times the "
                                     "cycle's, if both ways", least=0)
-    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0)
+    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0, most=10**6)
     # the optimisation
     epochs: int = option(200, "times to go through the larger domain", least=1)
     steps: int = option(1200, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
@@ -95,7 +107,7 @@ class Config:
     lr: float = option(5e-4, "learning rate of Adam", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
-    seed: int = option(0, "of the weights, the data order and the pools", least=0)
+    seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
     # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
     precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
@@ -119,7 +131,7 @@ class Config:
                 raise InputError(f"{flag} must be of type {f.type.__name__}, not {value!r}.")
             if rule["choices"] and value not in rule["choices"]:
                 raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
-                                 f"not {value}.")
+                                 f"not {value!r}.")
             if rule["least"] is not None and not value >= rule["least"]:  # also not a number
                 raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
             if rule["most"] is not None and value > rule["most"]:
@@ -214,6 +226,11 @@ def limit_threads():
     except (OSError, ValueError):  # not in a container, or no limit ("max")
         return
     torch.set_num_threads(min(torch.get_num_threads(), allowed))
+
+
+def plain(*tensors):
+    """Whether tensors are of the kind that training saves."""
+    return all(t.dtype == torch.float32 and t.layout == torch.strided for t in tensors)
 
 
 def out_of_memory(error):
@@ -331,15 +348,13 @@ class Run:
             print(f"drawing the toy set into {TOY}")
             draw_dataset(TOY)
         parallel.from_first(None)  # wait for it
-        self.data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
-                                   config.channels, config.seed).to(self.device)
+        self.read_images()
         self.steps_per_epoch = len(self.data) // self.batch
         if not self.steps_per_epoch:
             raise InputError(f"--batch {self.batch} is more than the {len(self.data)} images in "
                              f"{config.data}; make it smaller.")
         self.steps = config.steps or config.epochs * self.steps_per_epoch
         self.batches = self.data.batches(self.places(), self.device, config.workers)
-        self.pairs, self.samples = self.test_images()
         self.model = new_model(config, self.precision).to(self.device)
         self.networks = dict(self.model.named_children())
         self.sums = {}  # of the losses since the last line of the log
@@ -363,6 +378,7 @@ class Run:
                 text = json.dumps(asdict(config), indent=2) + "\n"
                 write_whole(out / "config.json", text.encode())
                 self.save()
+            write_stamps(out, self.used, self.bad)
             (out / "samples").mkdir(exist_ok=True)
             self.cut_log()
 
@@ -374,18 +390,18 @@ class Run:
             first = i * self.batch + parallel.rank() * share
             yield epoch, range(first, first + share)
 
-    def test_images(self):
-        """The pairs to score (None where they are not known) and eight images to look at."""
-        config, root, pairs = self.config, Path(self.config.data), None
-        split = "test" if all((root / f"test{d}").is_dir() for d in "AB") else "train"
-        if split == "test":
-            try:
-                pairs = PairedImages(root, config.size, config.channels)
-            except InputError:  # real data: nobody knows the zebra that a horse would be
-                pass
-        return pairs, [torch.stack([
-            square(read_image(f, config.channels), config.size)
-            for f in list_images(root / f"{split}{domain}")[:8]]) for domain in "AB"]
+    def read_images(self):
+        """Look at every image of the run before anything else: what cannot be read is refused, or
+        with --skip-bad left out and listed. Sets data, pairs and samples."""
+        config, tests, bad = self.config, list_tests(self.config.data), {}
+        seen = read_stamps(self.out)
+        check_images(tests, bad, seen, config.size)
+        self.data = UnpairedImages(
+            config.data, "train", config.size, config.zoom, config.flip, config.channels,
+            config.seed, config.skip_bad, bad, seen).to(self.device)
+        self.pairs, self.samples = samples(config.data, config.size, config.channels, bad)
+        self.fingerprint = self.data.fingerprint()
+        self.used, self.bad = [*tests, *self.data.files["A"], *self.data.files["B"]], bad
 
     def go(self, stop_after=0):
         """Train to the end, for `stop_after` steps, or until a signal; returns the exit code."""
@@ -534,7 +550,7 @@ class Run:
                 os.fsync(file.fileno())  # the lines up to here are not written again
         save_checkpoint(self.out / LAST, {
             "config": asdict(self.config), "precision": self.precision, "batch": self.batch,
-            "step": self.step,
+            "step": self.step, "data": self.fingerprint,
             "networks": {k: n.state_dict() for k, n in self.networks.items()},
             "optimizers": {k: o.state_dict() for k, o in self.model.optimizers.items()},
             "pools": {k: p.state_dict() for k, p in self.model.pools.items()},
@@ -543,6 +559,12 @@ class Run:
         self.saved = self.step
 
     def load(self, checkpoint):
+        then, now = checkpoint["data"], self.fingerprint
+        for d in "AB":
+            if then[d] != now[d]:
+                raise InputError(f"{self.config.data}/train{d} holds other images than when the "
+                                 f"run in {self.out} began ({now[d]}; then {then[d]}); put them "
+                                 "back as they were, or start a new run.")
         self.step = self.saved = checkpoint["step"]
         if type(self.step) is not int or not 0 <= self.step <= self.steps:
             raise ValueError(f"step {self.step} of {self.steps}")
@@ -553,15 +575,20 @@ class Run:
                 "state": checkpoint["optimizers"][name]["state"],
                 "param_groups": optimizer.state_dict()["param_groups"]})
             for weight, moments in optimizer.state.items():
-                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape:
+                if not weight.shape == moments["exp_avg"].shape == moments["exp_avg_sq"].shape or (
+                        moments["step"].shape or not plain(*moments.values())):
                     raise ValueError(f"moments of another shape in optimizer {name}")
         shape = (self.config.channels, self.config.size, self.config.size)
         for name, pool in self.model.pools.items():
             images = checkpoint["pools"][name]["images"]
-            if images is not None and (images.shape[1:] != shape or len(images) > pool.size):
+            if images is not None and (images.shape[1:] != shape or len(images) > pool.size
+                                       or not plain(images)):
                 raise ValueError(f"images of another size in pool {name}")
             pool.load_state_dict(checkpoint["pools"][name], self.device)
         self.sums = {k: v.to(self.device) for k, v in checkpoint["sums"].items()}
+        for name, total in self.sums.items():
+            if not name.isidentifier() or total.shape or not plain(total):
+                raise ValueError(f"no sum of losses: {name}")
 
     def finish(self, seconds):
         print(f"{self.out}: {self.steps} steps; {seconds / 60:.1f} minutes on {self.device.type} "
@@ -570,9 +597,9 @@ class Run:
             print(write_scores(self.model.G_AB, self.model.G_BA, self.pairs, self.device,
                                self.out / "scores.json", self.out / "scores.png"))
         else:
-            print("no scores: no pairs of test images with the same name in testA and testB")
-        last = self.out / "samples" / f"step_{self.steps:06d}.png"
+            print("no scores: no pairs of test images with the same name in testA and testB; "
+                  f"minicyclegan evaluate {self.out} --kid gives scores without them")
         inputs = next(p for p in (Path(self.config.data) / "testA",
                                   Path(self.config.data) / "trainA") if p.is_dir())
-        print(f"look at {last} and {self.out / 'losses.png'}; then translate images of your own:\n"
+        print(f"look at {write_report(self.out)}; then translate images of your own:\n"
               f"  minicyclegan translate {self.out} --to B {inputs} --out {self.out / 'fake_B'}")

@@ -1,15 +1,24 @@
 """Apply a trained generator to images of any size."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from .checkpoint import load_generator, pick_device
-from .data import SUFFIXES, list_images, read_image, to_image, to_tensor
-from .errors import InputError
+from .data import (
+    SUFFIXES,
+    bad_images,
+    check_images,
+    list_images,
+    read_image,
+    reason,
+    to_image,
+    to_tensor,
+)
+from .errors import InputError, shown
 
 
 @torch.no_grad()
@@ -43,13 +52,22 @@ def translate(run, to, inputs, out, overwrite=False, device="auto"):
     for file in files:
         target = Path(out) / file.name
         if target in targets:
-            raise InputError(f"{targets[target]} and {file} have the same name, so one would write "
-                             f"over the other in {out}; translate them into different folders.")
+            raise InputError(f"{shown(targets[target])} and {shown(file)} have the same name, so "
+                             f"one would write over the other in {out}; translate them into "
+                             "different folders.")
         if target.exists() and (not overwrite or target.resolve() == file.resolve()):
-            raise InputError(f"{target} exists already; choose another --out"
+            raise InputError(f"{shown(target)} exists already; choose another --out"
                              + ("." if overwrite else ", or add --overwrite."))
-        check_readable(file)
+        if file.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
+                             "name image files or folders of them.")
+        if not os.path.lexists(file):
+            raise InputError(f"{shown(file)} does not exist; give image files or folders of them.")
         targets[target] = file
+    bad = {}
+    check_images(files, bad)
+    if bad:
+        raise bad_images(bad)
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,19 +75,13 @@ def translate(run, to, inputs, out, overwrite=False, device="auto"):
                          "choose another --out.") from error
     for target, file in tqdm(targets.items(), f"translating to {to}", unit="image"):
         image = read_image(file, config["channels"])
-        translate_image(generator, image).save(target, quality=95)
+        fake = translate_image(generator, image)
+        try:
+            fake.save(target, quality=95)
+        except Exception as error:  # WebP ends at 16383 pixels a side, JPEG at 65500
+            target.unlink(missing_ok=True)  # no half of an image
+            if getattr(error, "errno", None):
+                raise  # of the disk
+            raise InputError(f"{shown(target)} cannot be written ({reason(error)}); give "
+                             f"{shown(file)} another suffix.") from error
     return list(targets)
-
-
-def check_readable(file):
-    """Raise InputError where a file is missing or is no image that could be written again."""
-    if file.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{file} does not end like an image ({', '.join(SUFFIXES)}); "
-                         "name image files or folders of them.")
-    try:
-        with Image.open(file):
-            pass
-    except FileNotFoundError:
-        raise InputError(f"{file} does not exist; give image files or folders of them.") from None
-    except Exception as error:
-        raise InputError(f"{file} is not an image that can be read; leave it out.") from error

@@ -6,8 +6,9 @@
 
 Table 1, for each size: the plain step, then ours with what makes it fast added piece by piece, all
 in one run and in turn, so that a machine which is busy for a while slows them alike. Medians.
-Table 2: what batch, size, width and depth cost; and what saving costs the preset "toy". 64×64 has the networks of the preset "toy", larger
-images those of the paper: 6 residual blocks up to 128×128, 9 above. The identity loss is on.
+Table 2: what batch, size, width and depth cost; and what saving costs the preset "toy". 64×64 has
+the networks of that preset, larger images those of the paper: 6 residual blocks up to 128×128, 9
+above. The identity loss is on.
 
 pairs/s   pairs (real_A, real_B) trained on in a second
 × plain   that, divided by the plain step's

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from minicyclegan import InputError
 from minicyclegan.checkpoint import load_checkpoint
 
-STEPS = 120
+STEPS, KILLS_A_RUN = 120, 3
 
 
 def start(*arguments):
@@ -81,9 +81,10 @@ def main():
                 whole[precision] = root / precision
                 finish(begin_or_resume(whole[precision], data, precision))
             out = root / f"run{rounds}"
-            while len(steps) < args.kills and kill(begin_or_resume(out, data, precision), out, rng):
-                steps.append(step_of(out))
-                bar.update()
+            for _ in range(min(KILLS_A_RUN, args.kills - len(steps))):
+                if kill(begin_or_resume(out, data, precision), out, rng):
+                    steps.append(step_of(out))
+                    bar.update()
             finish(begin_or_resume(out, data, precision))
             rounds += 1
             runs = [whole[precision], out]

@@ -47,7 +47,8 @@ def test_train_says_what_came_out_and_what_is_next(trained, toy):
 
 def test_every_example_in_help_can_be_parsed(capsys):
     from minicyclegan.__main__ import parser
-    for command in ("train", "translate", "evaluate", "ablate", "hiding", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "report", "export", "ablate", "hiding",
+                    "draw", "download"):
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
@@ -82,6 +83,54 @@ def test_translate_evaluate(trained, toy, capsys):
     assert json.loads((trained[0] / "scores.json").read_text()) == result
 
 
+def test_report(trained, capsys):
+    page = trained[0] / "report.html"
+    assert f"look at {page}" in trained[1].stdout
+    page.unlink()
+    assert main(["report", str(trained[0])]) == 0
+    assert str(page) in capsys.readouterr().out and page.exists()
+
+
+def test_export(trained, toy, capsys):
+    """The two generators alone: a small file that translates as the run does."""
+    folder, file = str(trained[0]), toy / "generators.pt"
+    assert main(["export", folder, str(file)]) == 0
+    assert file.stat().st_size < (trained[0] / "checkpoint.pt").stat().st_size / 3
+    assert "generators.pt" in capsys.readouterr().out
+    for source, out in ((folder, "by_run"), (str(file), "by_file")):
+        assert main(["translate", source, "--to", "A", str(toy / "toy" / "testB"),
+                     "--out", str(toy / out)]) == 0
+    for image in (toy / "by_run").iterdir():
+        assert image.read_bytes() == (toy / "by_file" / image.name).read_bytes()
+    capsys.readouterr()
+    checkpoint = trained[0] / "checkpoint.pt"
+    for arguments, message in ((["export", folder, str(file)], "exists already"),
+                               (["export", folder, str(checkpoint), "--overwrite"], "itself"),
+                               (["export", str(checkpoint), str(checkpoint), "--overwrite"],
+                                "itself"),
+                               (["train", "--resume", str(file)], "not one that training can")):
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+    assert main(["train", "--resume", folder]) == 0  # the run is as it was
+
+
+def test_the_model_that_ships(tmp_path, monkeypatch, capsys):
+    """Right after the install, in an empty folder: the toy set is drawn and translated."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minicyclegan.toy.COUNTS", dict(trainA=1, trainB=1, testA=2, testB=2))
+    assert main(["translate", "--model", "toy"]) == 0
+    assert "2 images in fake_B" in capsys.readouterr().out
+    assert main(["translate", "--model", "toy", "data/toy/testA", "--to", "B", "--out", "x"]) == 0
+    assert main(["translate", "--model=toy", "--to", "A", "data/toy/testB/000.png"]) == 0
+    for folder, names in (("fake_B", 2), ("x", 2), ("fake_A", 1)):
+        assert len(list((tmp_path / folder).iterdir())) == names
+    assert ((tmp_path / "fake_B" / "001.png").read_bytes()
+            == (tmp_path / "x" / "001.png").read_bytes())
+    capsys.readouterr()
+    assert main(["evaluate", "--model", "toy", "--json", "scores.json"]) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["images"] == 2
+
+
 def test_resume(trained, toy, capsys):
     assert main(["train", "--resume", str(trained[0])]) == 0
     assert "4 steps" in capsys.readouterr().out
@@ -93,6 +142,11 @@ def test_photographs_without_pairs(photos, tmp_path, capsys):
     assert not (tmp_path / "run" / "scores.json").exists()
     assert main(["evaluate", str(tmp_path / "run")]) == 2
     assert "do not pair by file name" in capsys.readouterr().err
+    for arguments, message in ((["--kid"], "testA holds 2 images, and --kid needs at least 50"),
+                               (["--kid", "efficientnet", "--split", "train"],
+                                "trainA holds 5 images")):
+        assert main(["evaluate", str(tmp_path / "run"), *arguments]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_defaults_draw_the_toy_set_and_number_the_runs(tmp_path, monkeypatch, capsys):
@@ -130,7 +184,21 @@ BAD = {
     "translate by rubbish": (["translate", "file", "--to", "B", "file", "--out", "o"],
                              "file is not a checkpoint at all"),
     "translate to nowhere": (["translate", "empty", "--to", "C", "file", "--out", "o"], "--to"),
+    "translate without images": (["translate", "empty"], "name a RUN, then the images"),
+    "translate nothing that is known": (["translate", "a", "b", "--fly", "c"], "--fly"),
+    "translate by no model of ours": (["translate", "--model", "cat", "empty"], "--model"),
     "evaluate nothing": (["evaluate", "empty"], "empty/checkpoint.pt does not exist"),
+    "evaluate what": (["evaluate"], "name either a RUN or --model toy"),
+    "evaluate both": (["evaluate", "empty", "--model", "toy"], "name either a RUN or --model toy"),
+    "evaluate by an unknown network": (["evaluate", "empty", "--kid", "vgg"], "vgg"),
+    "classes without their network": (["evaluate", "empty", "--kid", "--classes", "1", "2"],
+                                      "with --kid efficientnet"),
+    "no classes": (["evaluate", "empty", "--kid", "efficientnet", "--classes", "1", "1000"],
+                   "from 0 to 999"),
+    "a split of nothing": (["evaluate", "empty", "--split", "train"], "belong to --kid"),
+    "report on nothing": (["report", "empty"], "empty/checkpoint.pt does not exist"),
+    "export nothing": (["export", "empty", "new"], "empty/checkpoint.pt does not exist"),
+    "export over": (["export", "empty", "file"], "file exists already"),
     "draw over": (["draw", "full"], "full exists already"),
     "draw nothing": (["draw", "new", "--size", "0"], "--size must be at least 8"),
     "download the unknown": (["download", "cat2dog"], "cat2dog is not one of the paper's sets"),

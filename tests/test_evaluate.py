@@ -1,10 +1,12 @@
 import math
+import re
 
 import pytest
 import torch
 from conftest import TOY_SET
 
-from minicyclegan import PairedImages
+from minicyclegan import PairedImages, load_generator
+from minicyclegan.checkpoint import shipped_model
 from minicyclegan.evaluate import evaluate, mean_absolute_error, psnr, ssim, symptom, table
 
 
@@ -93,3 +95,24 @@ def test_symptoms():
     for fake in (real_A, real_B, 0.5 * real_B + 20 * noise):
         assert symptom(real_A, fake) is None
     assert symptom(noise, real_B) is None  # and where there is nothing to compare with
+
+
+@torch.no_grad()
+def test_the_model_that_ships():
+    """It is what data/README.md says: small, the generators alone, and as good as it claims."""
+    file, root = shipped_model("toy"), TOY_SET.parent
+    assert file == root / "models" / "toy.pt" and file.stat().st_size < 3e6
+    content = torch.load(file, weights_only=True)
+    assert content.keys() == {"format", "config", "step", "networks"}
+    assert content["networks"].keys() == {"G_AB", "G_BA"}
+    claims = re.search(r"error of ([\d.]+) from A to B and ([\d.]+) from B to A",
+                       (root / "README.md").read_text())
+    pairs = [pair[1:3] for pair in PairedImages(TOY_SET, content["config"]["size"])]
+    assert len(pairs) == 60
+    for to, claim in zip("BA", claims.groups(), strict=True):
+        generator, _ = load_generator(file, to)
+        real, truth = (torch.stack(images) for images in zip(*pairs, strict=True))
+        if to == "A":
+            real, truth = truth, real
+        error = mean_absolute_error(generator(real).flatten(1), truth.flatten(1))
+        assert error == pytest.approx(float(claim), abs=0.2)

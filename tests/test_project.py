@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import minicyclegan
+from minicyclegan.kid import NEEDS
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
@@ -15,16 +16,21 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 def requirements(key):
     """The list of a key in pyproject.toml, as {"name": ">=version"} (tomllib came with 3.11)."""
     block = re.search(rf"^{key} = \[(.*?)\]", PYPROJECT, re.M | re.S).group(1)
-    return dict(re.findall(r'"([a-z]+)(>=[\d.]+)"', block))
+    return dict(re.findall(r'"([a-z0-9_-]+)(>=[\d.]+)"', block))
 
 
 def test_conda_and_pip_ask_for_the_same():
     text = (ROOT / "environment.yml").read_text()
-    conda = dict(re.findall(r"^  - ([a-z]+)(>=[\d.]+)$", text, re.M))
+    conda = dict(re.findall(r"^  - ([a-z0-9]+)(>=[\d.]+)$", text, re.M))
     pip = requirements("dependencies") | requirements("lessons") | requirements("test")
     assert conda.pop("python") == re.search(r'requires-python = "(.*)"', PYPROJECT).group(1)
     pip["pytorch"] = pip.pop("torch")  # its name in conda
     assert conda == pip
+
+
+def test_extras_are_what_the_messages_name():
+    for extra, packages in NEEDS.items():
+        assert list(requirements(extra)) == packages.split()
 
 
 def test_public_names():
@@ -72,7 +78,8 @@ def test_readme_names_every_file_and_command():
     readme = (ROOT / "README.md").read_text()
     for path in (ROOT / "minicyclegan").glob("*.py"):
         assert path.name in readme, path.name
-    for command in ("train", "translate", "evaluate", "ablate", "hiding", "draw", "download"):
+    for command in ("train", "translate", "evaluate", "report", "export", "ablate", "hiding",
+                    "draw", "download"):
         assert f"minicyclegan {command}" in readme
     for link in re.findall(r"\]\((?!http)([^)#]+)", readme):
         assert (ROOT / link).exists(), link

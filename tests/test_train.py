@@ -80,7 +80,8 @@ SAME = dict(epochs=3, device="cpu", workers=1, log_every=1, sample_every=100, sa
 
 
 def test_every_option_is_looked_at():
-    assert FLIPPED.keys() | SAME.keys() | {"data", "compile"} == {f.name for f in fields(Config)}
+    others = {"data", "compile", "skip_bad"}
+    assert FLIPPED.keys() | SAME.keys() | others == {f.name for f in fields(Config)}
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +118,8 @@ def toy_run(tmp_path_factory):
 
 def test_what_a_run_leaves(toy_run):
     assert sorted(p.name for p in toy_run.iterdir()) == [
-        ".lock", "checkpoint.pt", "checkpoint_before.pt", "config.json", "log.csv", "losses.png",
-        "samples", "scores.json", "scores.png"]
+        ".lock", "checked.json", "checkpoint.pt", "checkpoint_before.pt", "config.json", "log.csv",
+        "losses.png", "report.html", "samples", "scores.json", "scores.png"]
     assert sorted(p.name for p in (toy_run / "samples").iterdir()) == [
         "step_000002.png", "step_000004.png"]
     config = Config(**json.loads((toy_run / "config.json").read_text()))

@@ -1,0 +1,125 @@
+"""A run's page: report.html, everything that a run folder shows, in one file.
+
+It needs nothing but a browser: pictures are inside, nothing is loaded from elsewhere, so it can be
+opened by double click, mailed, or kept. Jinja2 fills report.html, the template beside this file,
+and escapes whatever text a run folder holds.
+"""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from . import kid, plots
+from .checkpoint import load_checkpoint, write_whole
+from .data import read_image
+from .errors import InputError
+from .evaluate import MEASURES
+
+SAMPLES = 24  # at most so many go into the page, 0.1 MB each
+
+
+def write_report(run):
+    """Write `report.html` into a run folder, from the files that are there: a run that is not
+    done, or has no scores, gets a page that says so. Returns the path.
+
+    InputError where `run` is no run folder, or one of its files is damaged.
+    """
+    run = Path(run)
+    page = run / "report.html"
+    settings = (read_json(run / "config.json") if (run / "config.json").exists()
+                else load_checkpoint(run)["config"])
+    every = sorted((run / "samples").glob("step_*.png"))
+    steps, curves = draw_curves(run / "log.csv")
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+                              trim_blocks=True, lstrip_blocks=True)
+    text = environment.get_template("report.html").render(
+        name=run.resolve().name, settings=settings, step=steps[-1] if steps else 0,
+        samples=[(step_of(file), picture(file)) for file in evenly(every, SAMPLES)],
+        samples_in_all=len(every), curves=curves, **scores(run), unpaired=unpaired_scores(run),
+        examples=picture(run / "scores.png") if (run / "scores.png").exists() else None)
+    write_whole(page, text.encode())
+    return page
+
+
+def read_json(file):
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({error}); remove it, or write it again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} is damaged (no names in it); remove it, or write it again.")
+    return content
+
+
+def evenly(items, count):
+    """At most `count` of a list, evenly spread, with the first and the last."""
+    if len(items) <= count:
+        return items
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def step_of(file):
+    digits = file.stem.removeprefix("step_")
+    return int(digits) if digits.isdecimal() else digits
+
+
+def picture(file):
+    """An image file as a data URL: WebP, a tenth of the PNG's size."""
+    buffer = io.BytesIO()
+    image = read_image(file)
+    image.save(buffer, "WEBP", quality=80, method=2)  # fast
+    return data_url("webp", buffer) | {"width": image.width, "height": image.height}
+
+
+def data_url(kind, buffer):
+    return {"url": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"}
+
+
+def draw_curves(log):
+    """The steps in a log.csv, and a drawing for each kind of loss with its last values."""
+    try:
+        steps, losses = plots.read_log(log)
+        curves = []
+        for kind in dict.fromkeys(name[:-2] for name in losses):
+            figure, buffer = plots.loss_curves(log, kind=kind), io.BytesIO()
+            figure.savefig(buffer, format="svg", bbox_inches="tight")
+            plots.plt.close(figure)
+            last = {name: values[-1] for name, values in losses.items() if name[:-2] == kind}
+            curves.append({"kind": kind, "last": last} | data_url("svg+xml", buffer))
+        return steps, curves
+    except (ValueError, TypeError, KeyError) as error:  # a torn line, a cell that is no number
+        raise InputError(f"{log} is damaged ({error}); remove it, or take the bad line out."
+                         ) from error
+
+
+def scores(run):
+    """What scores.json says as rows of a table: (measure, [A→B, nothing, B→A, nothing])."""
+    if not (run / "scores.json").exists():
+        return {"images": 0, "rows": []}
+    found, rows = read_json(run / "scores.json"), []
+    try:
+        for key, name in MEASURES.items():
+            if key in found["A_to_B"]:
+                rows.append((name, [f"{found[way][k]:.{3 if key == 'ssim' else 1}f}"
+                                    for way in ("A_to_B", "B_to_A")
+                                    for k in (key, f"{key}_nothing")]))
+        return {"images": found["images"], "rows": rows}
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{run / 'scores.json'} is damaged ({error!r}); write it again with "
+                         f"minicyclegan evaluate {run} --json.") from error
+
+
+def unpaired_scores(run):
+    """What the files of `evaluate --kid` say, as texts."""
+    texts = []
+    for file in sorted(run.glob("scores_kid_*.json")):
+        try:
+            texts.append(kid.table(read_json(file)))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{file} is damaged ({error!r}); remove it.") from error
+    return texts
