@@ -20,6 +20,7 @@ from .checkpoint import (
     pick_device,
     shipped_model,
 )
+from .config import PRESETS, TOY, Config, as_config, dashed
 from .data import PairedImages, bad_images, check_images, list_tests
 from .download import DATASETS, download
 from .errors import InputError
@@ -28,7 +29,7 @@ from .hiding import curves, hiding_of_runs, survival
 from .kid import LEAST, NEEDS, evaluate_unpaired, table
 from .report import write_report
 from .toy import draw_dataset
-from .train import PRESETS, TOY, Config, as_config, dashed, out_of_memory, resume, train
+from .train import out_of_memory, resume, train
 from .translate import translate
 
 

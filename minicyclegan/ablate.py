@@ -30,12 +30,13 @@ from tqdm import tqdm
 
 from . import plots
 from .checkpoint import load_generator, pick_device
+from .config import FREE, TOY, Config, dashed, stored_config
 from .data import PairedImages
 from .errors import InputError
 from .evaluate import mean_absolute_error
 from .realism import share, train_classifier, training_images, views
 from .toy import draw_dataset
-from .train import FREE, TOY, Config, dashed, limit_threads, stored_config
+from .train import limit_threads
 
 VARIANTS = {  # section 5.1.4
     "cycle alone": dict(lambda_adversarial=0.0),
@@ -400,6 +401,9 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     if len({(c.size, c.channels) for c in configs}) > 1:
         raise InputError("the settings have images of different sizes or channels, which cannot be "
                          "compared with each other; call ablate once for each.")
+    if results.exists() and any(results.iterdir()) and results != out and not (
+            results / "runs.csv").exists():
+        raise InputError(f"{results} holds other things; choose another --results.")
     config = configs[0]
     if config.data == TOY and not Path(TOY).exists():
         draw_dataset(TOY)
@@ -411,9 +415,6 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     real_A, real_B = torch.stack(real_A), torch.stack(real_B)
     mask = None if any(m is None for m in mask) else torch.stack(mask)
     train_A_B = training_images(config.data, config.size, config.channels)
-    if results.exists() and any(results.iterdir()) and results != out and not (
-            results / "runs.csv").exists():
-        raise InputError(f"{results} holds other things; choose another --results.")
     device = pick_device(config.device)
     limit_threads()
     jobs = jobs or (torch.get_num_threads() if device.type == "cpu" else 1)

@@ -10,5 +10,7 @@ class InputError(ValueError):
 
 
 def shown(path):
-    """A file's name for a message: as it is, or quoted where it has line breaks or the like."""
-    return str(path) if str(path).isprintable() else repr(str(path))
+    """A file's name, or anything else that was read, for a message: as it is, but cut where it is
+    long, and quoted where it has line breaks or the like."""
+    text = str(path) if len(str(path)) < 300 else f"{str(path)[:300]} ..."
+    return text if text.isprintable() else repr(text)

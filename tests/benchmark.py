@@ -35,16 +35,9 @@ from tqdm import tqdm
 
 from minicyclegan import CycleGAN, Discriminator, Generator, ImagePool, InputError
 from minicyclegan.checkpoint import LAST, pick_device
+from minicyclegan.config import PRESETS, Config
 from minicyclegan.evaluate import evaluate
-from minicyclegan.train import (
-    PRESETS,
-    Config,
-    Run,
-    can_compile,
-    limit_threads,
-    out_of_memory,
-    pick_precision,
-)
+from minicyclegan.train import Run, can_compile, limit_threads, out_of_memory, pick_precision
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from conftest import TINY, draw_photos
 from tqdm import tqdm
 
-from minicyclegan.train import Config, Run
+from minicyclegan.config import Config
+from minicyclegan.train import Run
 
 
 def memory():

@@ -14,6 +14,7 @@ from PIL import Image
 from minicyclegan import InputError, PairedImages, UnpairedImages, read_image, to_image, to_tensor
 from minicyclegan import data as data_module
 from minicyclegan.checkpoint import load_checkpoint
+from minicyclegan.config import Config
 from minicyclegan.data import (
     check_images,
     decode,
@@ -25,7 +26,7 @@ from minicyclegan.data import (
     stamp,
     write_stamps,
 )
-from minicyclegan.train import Config, Run, resume, train
+from minicyclegan.train import Run, resume, train
 
 
 def test_tensor_and_back():

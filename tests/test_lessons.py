@@ -44,7 +44,7 @@ def test_each_has_its_parts(path):
     assert text[0].startswith(f"# {path.name[:2]}  ") and re.search("「.+」", text[0])
     assert "Predict, then run" in whole
     for part in ("Recap", "What changed", "Exercises"):
-        assert re.search(rf"^##+ .*{part}", whole, re.M | re.I), part
+        assert re.search(rf"^(##+|\*\*).*{part}", whole, re.M | re.I), part
     assert "<summary>Hint" in whole and "arxiv.org/abs/1703.10593" in whole
     following = [lesson.name for lesson in LESSONS if lesson.name > path.name][:1]
     assert all(f"({name})" in whole for name in following)

@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from minicyclegan import CycleGAN, InputError
 from minicyclegan.checkpoint import BEFORE, LAST, load_checkpoint
+from minicyclegan.config import PRESETS, Config
 from minicyclegan.train import (
-    PRESETS,
-    Config,
     Run,
     learning_rate_factor,
     limit_threads,
