@@ -207,8 +207,8 @@ def test_stopped_in_the_middle_and_gone_on(toy):
     assert "the same command goes on" in said
     left = load_checkpoint(folder / "one-0")["step"]
     assert 0 < left < 300
-    (folder / "two-1").mkdir()  # as if killed before the first checkpoint
-    (folder / "two-1" / "config.json").write_text("{")
+    (folder / "two-1").mkdir()  # as if killed while it wrote its options
+    (folder / "two-1" / ".config.json.tmp").write_text("{")
     assert main(arguments) == 0
     log = (folder / "one-0" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log[1:]] == [str(n) for n in range(2, 301, 2)]
