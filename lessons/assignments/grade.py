@@ -454,7 +454,13 @@ def main(arguments=None):
     logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     args = parser().parse_args(arguments)
     guard()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    stopped_by = []
+
+    def stop(number, frame):
+        stopped_by.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         return args.run(args) or 0
     except InputError as error:
@@ -470,7 +476,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print(f"grade.py {args.command}: interrupted; what is graded is kept, run it again to go "
               "on.", file=sys.stderr)
-        return 130
+        return 128 + (stopped_by or [signal.SIGINT])[0]
 
 
 if __name__ == "__main__":

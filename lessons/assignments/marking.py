@@ -23,8 +23,6 @@ from runner import kill_below
 
 # colours of a terminal, and control characters: neither HTML nor XML can have them
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-
-
 RUNNER = str(Path(__file__).with_name("runner.py"))
 
 

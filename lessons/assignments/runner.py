@@ -28,6 +28,10 @@ class Recorder:
     def __init__(self, say):
         self.say = say
 
+    def pytest_collection_finish(self, session):
+        for file in {item.path for item in session.items}:
+            file.unlink()  # it has been read; the hidden tests in it are not for the kernel
+
     def pytest_runtest_setup(self, item):
         self.say(start=item.cell.metadata["label"])
 
