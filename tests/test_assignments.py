@@ -171,6 +171,12 @@ def test_nbgrader_takes_the_masters(path):
         validator.validate_cell(cell)
         if "nbgrader" in cell.metadata:
             assert cell.metadata.nbgrader.schema_version == 3
+    # and its release says the same as ours
+    from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+    for clear in (ClearSolutions(), ClearHiddenTests()):
+        notebook, _ = clear.preprocess(notebook, {})
+    ours = cells.release(cells.read_master(path))
+    assert [c.source.strip() for c in notebook.cells] == [c.source.strip() for c in ours.cells]
 
 
 # ---- what is handed in ---------------------------------------------------------------------------

@@ -4,7 +4,10 @@ masters with their wrong and right answers. What needs no kernel is in test_assi
 import csv
 import json
 import os
+import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +25,7 @@ from test_assignments import (
     cells,
     copy_a_cell,
     every_master,
+    grade,
     handed_in,
     lose_ids_too,
     reorder,
@@ -130,8 +134,9 @@ FAKE_RUN = """
 shell = get_ipython()
 run_as_before = shell.run_cell_async
 async def run_cell_async(text, *rest, **named):
-    named.pop("transformed_cell", None)
-    return await run_as_before("pass" if "assert" in text else text, *rest, **named)
+    if "assert" in text:
+        text = named["transformed_cell"] = "pass"
+    return await run_as_before(text, *rest, **named)
 shell.run_cell_async = run_cell_async
 """
 IGNORE_INTERRUPTS = """
@@ -340,6 +345,57 @@ def test_points_by_hand_are_added_and_nothing_is_run_again(graded):
 # ---- interruption --------------------------------------------------------------------------------
 
 
+SPY = """
+import os, socket
+socket.setdefaulttimeout(2)
+try:
+    socket.create_connection(("127.0.0.1", {port}))
+    print("network")
+    reached = ["network"]
+except OSError:
+    reached = []
+for name in {files!r}:
+    try:
+        reached.append(open(name).read())
+    except OSError:
+        pass
+try:
+    open({outside!r}, "w")
+    reached.append("written")
+except OSError:
+    pass
+import psutil
+reached += [p.name() for p in psutil.process_iter() if "grade.py" in " ".join(p.cmdline())]
+assert not reached, reached
+"""
+BWRAP = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+
+
+@pytest.mark.skipif(not shutil.which("bwrap") or subprocess.run([*BWRAP, "true"]).returncode,
+                    reason="bubblewrap is not here, or may not be used")
+def test_the_readmes_bubblewrap_keeps_files_and_network_away(tmp_path):
+    readme = (FOLDER / "README.md").read_text()
+    command = re.search(r'RUNNER="(bwrap .*?)"', readme, re.S)[1]
+    prefix = command.split("$PWD/.venv/bin/python")[0].replace("$PWD", str(FOLDER.parent.parent))
+    for folder in {sys.prefix, sys.base_prefix}:  # where this Python is, if not in the repository
+        prefix += f" --ro-bind {folder} {folder}"
+    path = write_master(tmp_path)
+    master = cells.read_master(path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "mark").write_text("a file of the instructor")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        spy = SPY.format(port=server.getsockname()[1], files=[str(path), str(tmp_path / "mark")],
+                         outside=str(FOLDER / "written_by_a_student"))
+        # double is defined last: it is missing where the spy reached something
+        (tmp_path / "in" / "spy.ipynb").write_text(answered(spy + DOUBLE)(master))
+        for runner, points in [([], 3),
+                               (["--runner", f"{prefix} {sys.executable} {FOLDER}/runner.py"], 5)]:
+            out = tmp_path / f"out{points}"
+            run("grade", path, tmp_path / "in", "--out", out, *runner)
+            assert result_of(out, "spy")["points"] == points, result_of(out, "spy")
+            (FOLDER / "written_by_a_student").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_class_goes_on_where_it_stopped(tmp_path, sent, code):
     path = write_master(tmp_path)
@@ -398,10 +454,13 @@ def test_check_counts_what_a_student_can_see(tmp_path):
     assert "5 of 5 points so far, 4 more by hand." in out
     (tmp_path / "mine.ipynb").write_text(answered(WRONG)(master))
     out, _ = run("check", tmp_path / "mine.ipynb", code=1)
-    assert "0/2  AssertionError: double(3) is 6, not 7" in out and "3 of 5 points so far" in out
+    assert "0/2  double(3) is 6, not 7" in out and "3 of 5 points so far" in out
 
 
-def test_bad_input_is_one_sentence(tmp_path):
+def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(grade, "guard", lambda: None)  # it would change this process
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
     path = write_master(tmp_path)
     released = tmp_path / "released" / "m_small.ipynb"
     run("release", path, "--out", released.parent)
@@ -412,15 +471,22 @@ def test_bad_input_is_one_sentence(tmp_path):
             (["check", tmp_path / "no.ipynb"], "no.ipynb could not be read"),
             (["check", tmp_path / "text.txt"], "is not a notebook"),
             (["grade", path, tmp_path / "text.txt"], "is no folder and no .zip"),
-            (["grade", released, tmp_path / "in"], "gets no points"),
             (["grade", path, tmp_path / "in", "--seeds", tmp_path / "no.csv"], "no.csv"),
-            (["grade", path, tmp_path / "in", "--runner", "false"], "no notebook could be run"),
-            (["grade", path, tmp_path / "in", "--runner", "no-such-program"], "no-such-program"),
             (["grade", path, tmp_path / "in", "--jobs", "0"], "at least 1"),
             (["grade", path, tmp_path / "in", "--cell-timeout", "nan"], "at least 1"),
             (["release", released, "--out", tmp_path / "again"], "m-double needs ### BEGIN"),
             (["release", path, "--students", tmp_path / "no.txt"], "no.txt")]:
-        out, err = run(*arguments, code=2, cwd=tmp_path)
+        try:
+            assert grade.main([*map(str, arguments)]) == 2
+        except SystemExit as error:
+            assert error.code == 2
+        printed = capsys.readouterr()
+        assert message in printed.err and not printed.out
+    for arguments, message in [
+            ([released, tmp_path / "in"], "gets no points"),
+            ([path, tmp_path / "in", "--runner", "false"], "no notebook could be run"),
+            ([path, tmp_path / "in", "--runner", "no-such-program"], "no-such-program")]:
+        out, err = run("grade", *arguments, code=2, cwd=tmp_path)
         assert message in err and not out, err
     released.write_text("somebody's work")
     _, err = run("release", path, "--out", released.parent, code=2)

@@ -349,21 +349,24 @@ def command_release(args):
 
 
 def command_check(args):
-    master = read_master(args.notebook)
-    submission = read_submission(master.notebook, master)
-    submission.notes.clear()  # it is compared with itself
-    grader = Grader(master, limits_of(args))
-    result = grader.grade(submission)
-    for q in result["questions"]:
-        points = f"{number(q['points'])}/{number(q['out_of'])}"
-        points = "by hand" if q["points"] is None else points
-        print(f"{q['name']:28} {points:>8}  {q['message']}".rstrip())
-    for flag in result["flags"]:
-        print(f"note: {flag}")
-    hand = f", {number(result['by_hand'])} more by hand" if result["by_hand"] else ""
-    print(f"{number(result['points'])} of {number(master.points - result['by_hand'])} points so "
-          f"far{hand}. Hidden tests, run when it is graded, may take some away.")
-    return 0 if result["points"] + result["by_hand"] == master.points else 1
+    code = 0
+    for path in args.notebook:
+        master = read_master(path)
+        submission = read_submission(master.notebook, master)
+        submission.notes.clear()  # it is compared with itself
+        result = Grader(master, limits_of(args)).grade(submission)
+        print(path)
+        for q in result["questions"]:
+            points = f"{number(q['points'])}/{number(q['out_of'])}"
+            points = "by hand" if q["points"] is None else points
+            print(f"  {q['name']:26} {points:>8}  {q['message']}".rstrip())
+        for flag in result["flags"]:
+            print(f"  note: {flag}")
+        hand = f", {number(result['by_hand'])} more by hand" if result["by_hand"] else ""
+        print(f"  {number(result['points'])} of {number(master.points - result['by_hand'])} points "
+              f"so far{hand}. Hidden tests, run when it is graded, may take some away.")
+        code |= result["points"] + result["by_hand"] < master.points
+    return code
 
 
 def command_grade(args):
@@ -426,7 +429,7 @@ def parser():
                          help="the first student's seed; another one each year (1)")
 
     check = add("check", command_check, "run the tests that you can see and count your points")
-    check.add_argument("notebook", type=Path, help="your notebook, saved")
+    check.add_argument("notebook", type=Path, nargs="+", help="your notebook, saved")
 
     grade = add("grade", command_grade, "grade a folder or zip of submissions; what was graded "
                 "before, and has not changed, is not run again")

@@ -116,6 +116,7 @@ def main():
         os.chdir(scratch)
         os.environ |= {"HOME": scratch, "TMPDIR": scratch, "IPYTHONDIR": scratch,
                        "JUPYTER_CONFIG_DIR": scratch, "JUPYTER_RUNTIME_DIR": scratch,
+                       "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
                        # no plugin that happens to be installed: one shuffles, another retries
                        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         pytest.main([str(path), "-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env",
