@@ -65,7 +65,9 @@ def test_a_master_is_in_order(path):
             continue
         label, points = cell.id, cell.metadata.nbgrader.get("points")
         assert label == cell.metadata.nbgrader.grade_id and label.startswith(prefix)
-        first = f"# {label}: {points} points" if points else f"# {label} (keep this line)"
+        first = f"# {label} (keep this line)"
+        if points:
+            first = f"# {label}: {points} point{'s' if points > 1 else ''}"
         assert cell.source.splitlines()[0] == first
         assert not cell.outputs and cell.execution_count is None
         assert max(map(len, cell.source.splitlines())) <= 100
@@ -154,9 +156,10 @@ def test_another_students_numbers_do_not_pass(path):
     """The answer of seed 1, typed in, to the question of seed 2."""
     question = f"{path.stem[:2]}-values"
     one, two = Bench(path, 1), Bench(path, 2)
-    names = dict(one.start)
-    exec(one.master.cells[question].source, names)
-    typed_in = f"def my_values():\n    return {names['my_values']()!r}"
+    names, solution = dict(one.start), one.master.cells[question].source
+    exec(solution, names)
+    function = re.search(r"^def (\w+)\(\):", solution, re.M)[1]
+    typed_in = f"def {function}():\n    return {names[function]()!r}"
     assert one.failure(question, typed_in) == ""
     assert two.failure(question, typed_in).startswith("AssertionError")
 
