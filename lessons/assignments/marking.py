@@ -1,0 +1,217 @@
+"""Marks one submission: runs it by nbval, apart and within limits, and gives the points.
+
+If a cell runs too long or ends the kernel, each question is run again by itself, so that it costs
+its own points and no others. If points are missing and the student has added cells, all is run
+once more with these in place: an answer may rest on them.
+"""
+
+import contextlib
+import json
+import os
+import re
+import site
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from cells import assemble, hidden_tests
+from runner import kill_below
+
+# colours of a terminal, and control characters: neither HTML nor XML can have them
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+RUNNER = str(Path(__file__).with_name("runner.py"))
+
+
+@dataclass
+class Limits:
+    """What one submission may use."""
+
+    cell: float = 20  # seconds for one cell
+    total: float = 300  # seconds for one submission
+    memory: float = 4  # GiB for a process
+    runner: list = field(default_factory=lambda: [sys.executable, RUNNER])
+
+
+class Stopped(Exception):
+    """The grader was interrupted while this submission ran."""
+
+
+class Runners:
+    """The processes that run notebooks, and what their students' code leaves behind."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.alive = {}  # process id to Popen
+        self.stopped = False
+
+    def run(self, command, request, seconds):
+        """Start `command`, give it the request on stdin; (stdout, stderr, whether it ended by
+        itself). After `seconds` it is killed; whatever happened, nothing of it is left running."""
+        with self.lock:
+            if self.stopped:
+                raise Stopped
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=environment(), start_new_session=True, text=True, encoding="utf-8",
+                errors="replace")
+            self.alive[process.pid] = process
+        try:
+            out, err = process.communicate(request, timeout=seconds)
+            ended = process.returncode == 0
+        except subprocess.TimeoutExpired:
+            kill(process)
+            (out, err), ended = process.communicate(), False
+        with self.lock:
+            del self.alive[process.pid]
+            # A runner that was killed from below leaves orphans, which are ours since guard().
+            for child in psutil.Process().children() if not ended else []:
+                if child.pid not in self.alive:
+                    kill(child)
+                    child.wait(5)
+        if self.stopped:
+            raise Stopped
+        return out, err, ended
+
+    def stop(self):
+        """Kill all, and start no more."""
+        with self.lock:
+            self.stopped = True
+            for process in self.alive.values():
+                kill(process)
+
+
+def kill(process):
+    """Kill a process and all below it, if it is still there."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        kill_below(psutil.Process(process.pid))
+        process.kill()
+
+
+def environment():
+    """What a submission sees of the environment: where Python is, nothing of whose it is."""
+    keep = ["PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
+            "SYSTEMROOT", "TEMP", "DOCKER_HOST"]  # the latter for docker itself
+    return {name: os.environ[name] for name in keep if name in os.environ} | {
+        "PYTHONUSERBASE": site.getuserbase()}
+
+
+class Grader:
+    """Runs submissions to one master within limits, and says what each question is worth."""
+
+    def __init__(self, master, limits):
+        self.master, self.limits = master, limits
+        self.runners = Runners()
+
+    def grade(self, submission, master=None):
+        """A dict of plain values: points, out_of, by_hand, questions, flags, seconds.
+
+        master   the student's own variant of it (with_seed), else the grader's
+        by_hand  the points that a person still has to give
+        Raises Stopped after stop(), RuntimeError if notebooks can't be run here at all.
+        """
+        master = master or self.master
+        start = time.monotonic()
+        work = Work(self, master, submission, start + self.limits.total)
+        work.attempt(own=False)
+        if submission.own and not work.full():
+            # an answer may rest on a cell of the student's own
+            work.attempt(own=True)
+        questions = []
+        for q in master.questions:
+            text = "\n\n".join(submission.answers.get(label, "") for label in q.answers)
+            message = "" if q.test is None or q.name in work.passed else work.message(q)
+            points = None if q.test is None else q.points if q.name in work.passed else 0
+            questions.append({"name": q.name, "points": points, "out_of": q.points,
+                              "message": message, "answer": text})
+        flags = list(submission.notes) + work.flags
+        if work.bent:
+            flags.insert(0, "a cell that must fail did not: asserts, or what tests rest on, were "
+                            "tampered with; no points")
+            for question in questions:
+                if question["points"] is not None:
+                    question |= {"points": 0, "message": "The tests were tampered with."}
+        return {"points": sum(q["points"] or 0 for q in questions), "out_of": master.points,
+                "by_hand": sum(q["out_of"] for q in questions if q["points"] is None),
+                "questions": questions, "flags": flags,
+                "seconds": round(time.monotonic() - start, 1)}
+
+
+class Work:
+    """One submission while it is run: which questions have passed, and why others have not."""
+
+    def __init__(self, grader, master, submission, deadline):
+        self.grader, self.master, self.submission = grader, master, submission
+        self.deadline = deadline
+        self.tests = [q for q in master.questions if q.test]
+        self.passed, self.bent, self.flags = set(), False, []
+        self.found = {}  # question name to what kept it from passing
+
+    def full(self):
+        return len(self.passed) == len(self.tests)
+
+    def attempt(self, own):
+        """Run everything at once, or after a time-out or the kernel's end, question by question."""
+        if self.run(own):
+            return
+        for q in self.tests:
+            if q.name not in self.passed and not self.run(own, q) and not own:
+                self.flags.append(f"{q.name}: {self.found[q.name]}")
+
+    def run(self, own, question=None):
+        """One notebook by nbval. False: it did not come to its end."""
+        limits = self.grader.limits
+        left = self.deadline - time.monotonic()
+        asked = [question] if question else self.tests
+        if left < 1:
+            for q in asked:
+                self.found.setdefault(q.name, f"not run: the {limits.total:g} seconds for one "
+                                              "submission were used up")
+            return False
+        notebook = assemble(self.master, self.submission, own, question and question.name)
+        request = json.dumps({"notebook": notebook, "cell_timeout": limits.cell,
+                              "memory": int(limits.memory * 2**30)})
+        out, err, ended = self.grader.runners.run(limits.runner, request, left)
+        events = [json.loads(line) for line in out.splitlines(True) if line.endswith("}\n")]
+        broken = [e["broken"] for e in events if "broken" in e]
+        if broken or not events:
+            raise RuntimeError(f"no notebook could be run: {(broken or [err.strip()[-500:]])[0]}")
+        done = [e for e in events if "label" in e]
+        hung = not ended or any(e["hung"] for e in done)
+        self.bent |= any(e["part"] == "canary" and e["passed"] for e in done)
+        for q in asked:
+            why = self.judge(q, [e for e in done if e["label"] in (q.test, *q.answers)])
+            if not why:
+                self.passed.add(q.name)
+            elif not hung:
+                self.found[q.name] = why
+            elif question:
+                self.found.setdefault(q.name, f"it ran longer than {limits.cell:g} seconds, or "
+                                              "ended the kernel")
+        return not hung
+
+    def judge(self, q, events):
+        """Why these events of a question give no points; '' if they do."""
+        of_part = {e["part"]: e for e in events}
+        hidden = hidden_tests(self.master.cells[q.test].source)[1]
+        failed = [part for part in (["test", "hidden"] if hidden else ["test"])
+                  if part not in of_part or of_part[part]["hung"] or not of_part[part]["passed"]]
+        if not failed:
+            return ""
+        if [a for a in q.answers if a not in self.submission.answers]:
+            return "no answer: the cell is missing, or is no code cell"
+        for e in events:
+            if e["part"] == "answer" and not e["passed"]:
+                return f"your cell ends in an error: {e['error']}"
+        if failed[0] == "hidden":
+            return "the tests that you see pass; a hidden test does not"
+        error = of_part["test"]["error"] if "test" in of_part else "not run"
+        if error.startswith("NotImplementedError"):
+            return "not answered yet"
+        return error.removeprefix("AssertionError: ") or "a test does not pass"
+
+    def message(self, q):
+        return ESCAPES.sub("", self.found.get(q.name, ""))[:2000]

@@ -1,0 +1,526 @@
+"""The assignments: that every master is sound, that wrong answers lose their points and right ones
+don't, and that what is handed in is found. Grading itself: test_grade.py."""
+
+import importlib.util
+import io
+import json
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from minicyclegan.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "lessons" / "assignments"
+sys.path.insert(0, str(FOLDER))
+
+import cells  # noqa: E402
+import grade  # noqa: E402
+
+MASTERS = sorted(FOLDER.glob("a[0-9]_*.ipynb"))
+every_master = pytest.mark.parametrize("path", MASTERS, ids=lambda path: path.stem[:2])
+
+
+def answers_to(path):
+    """tests/answers/aN.py: WRONG and RIGHT."""
+    name = path.stem.split("_")[0]
+    file = ROOT / "tests" / "answers" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"answers_{name}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def wrong_cell(master, question, what, old, new):
+    """The answer cell with the mistake in it."""
+    if old is None:
+        return new
+    solution = master.cells[question].source
+    assert solution.count(old) == 1, f"{question}, {what}: {old!r} stands there not once"
+    return solution.replace(old, new)
+
+
+# ---- the masters ---------------------------------------------------------------------------------
+
+
+def test_there_are_four():
+    assert [path.stem[:2] for path in MASTERS] == ["a1", "a2", "a3", "a4"]
+
+
+@every_master
+def test_a_master_is_in_order(path):
+    prefix = path.stem[:2]
+    master = cells.read_master(path)
+    assert 10 <= master.points <= 20
+    assert path.stat().st_size < 2**20
+    grade_ids = [cell.metadata.nbgrader.grade_id for cell in master.cells.values()]
+    assert len(set(grade_ids)) == len(grade_ids)
+    for cell in master.notebook.cells:
+        assert set(cell.metadata) <= {"nbgrader"}, "tags would reach nbval"
+        if cell.cell_type != "code":
+            continue
+        label, points = cell.id, cell.metadata.nbgrader.get("points")
+        assert label == cell.metadata.nbgrader.grade_id and label.startswith(prefix)
+        first = f"# {label}: {points} points" if points else f"# {label} (keep this line)"
+        assert cell.source.splitlines()[0] == first
+        assert not cell.outputs and cell.execution_count is None
+        assert max(map(len, cell.source.splitlines())) <= 100
+    for q in master.questions:
+        assert q.answers == [q.name], "one answer cell, one test cell"
+    seeded = [cells.with_seed(master, n).cells[f"{prefix}-setup"].source for n in (1, 2)]
+    assert "SEED = 1 " in seeded[0] and "SEED = 2 " in seeded[1]
+
+
+@every_master
+def test_a_release_holds_no_solution(path):
+    master = cells.read_master(path)
+    text = nbformat.writes(cells.release(master))
+    assert not re.search("SOLUTION|HIDDEN", text)
+    again = cells.read_notebook(text.encode(), "release")
+    for cell in again.cells:
+        label = cell.id
+        if label in master.cells and cell.cell_type == "code":
+            compile(cell.source, label, "exec")
+            solution = master.cells[label].metadata.nbgrader.solution
+            assert ("raise NotImplementedError()" in cell.source) == solution
+        assert cell.metadata == next(c for c in master.notebook.cells if c.id == label).metadata
+
+
+class Bench:
+    """Runs one question of a master in this process: quicker than a kernel."""
+
+    def __init__(self, path, seed=0):
+        self.master = cells.with_seed(cells.read_master(path), seed)
+        self.start = {}
+        for label, cell in self.master.cells.items():
+            if cell.cell_type == "code" and cell.metadata.nbgrader.locked and not cell.metadata[
+                    "nbgrader"]["grade"] and "plt" not in cell.source:
+                exec(compile(cell.source, label, "exec"), self.start)
+
+    def failure(self, question, answer):
+        """What the question's tests say to an answer cell: '', or the type and the message."""
+        test = self.master.cells[f"{question}-tests"].source
+        for text in cells.hidden_tests(test):
+            names = dict(self.start)  # the hidden tests see nothing of the visible ones
+            try:
+                exec(compile(answer, question, "exec"), names)
+                exec(compile(text, f"{question}-tests", "exec"), names)
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+        return ""
+
+
+@every_master
+def test_the_masters_answers_pass_and_stubs_fail(path, capsys):
+    for seed in (0, 1, 17):
+        bench = Bench(path, seed)
+        capsys.readouterr()
+        for q in bench.master.questions:
+            if not q.test:
+                continue
+            solution = bench.master.cells[q.name].source
+            assert bench.failure(q.name, solution) == "", q.name
+            assert bench.failure(q.name, cells.stub(solution)).startswith("NotImplementedError")
+        assert capsys.readouterr().out == "", "a test cell prints"
+
+
+@every_master
+def test_wrong_answers_lose_their_points(path):
+    bench, wrong = Bench(path), answers_to(path).WRONG
+    for question, what, old, new in wrong:
+        answer = wrong_cell(bench.master, question, what, old, new)
+        found = bench.failure(question, answer)
+        assert found, f"{question}: {what}: passes"
+        assert len(found) > 25, f"{question}: {what}: {found!r} teaches nothing"
+    tested = {q.name for q in bench.master.questions if q.test}
+    assert {question for question, *_ in wrong} == tested
+    assert len(wrong) >= 3 * len(tested)
+
+
+@every_master
+def test_right_answers_in_another_style_pass(path):
+    bench, right = Bench(path), answers_to(path).RIGHT
+    for question, answer in right:
+        assert bench.failure(question, answer) == "", answer
+    assert {question for question, _ in right} == {q.name for q in bench.master.questions if q.test}
+
+
+@every_master
+def test_another_students_numbers_do_not_pass(path):
+    """The answer of seed 1, typed in, to the question of seed 2."""
+    question = f"{path.stem[:2]}-values"
+    one, two = Bench(path, 1), Bench(path, 2)
+    names = dict(one.start)
+    exec(one.master.cells[question].source, names)
+    typed_in = f"def my_values():\n    return {names['my_values']()!r}"
+    assert one.failure(question, typed_in) == ""
+    assert two.failure(question, typed_in).startswith("AssertionError")
+
+
+@every_master
+@pytest.mark.slow
+def test_nbgrader_takes_the_masters(path):
+    nbgraderformat = pytest.importorskip("nbgrader.nbgraderformat")
+    notebook = nbgraderformat.read(str(path), as_version=4)  # raises where metadata are not right
+    validator = nbgraderformat.MetadataValidator()
+    for cell in notebook.cells:
+        validator.validate_cell(cell)
+        if "nbgrader" in cell.metadata:
+            assert cell.metadata.nbgrader.schema_version == 3
+    # and its release says the same as ours
+    from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+    for clear in (ClearSolutions(), ClearHiddenTests()):
+        notebook, _ = clear.preprocess(notebook, {})
+    ours = cells.release(cells.read_master(path))
+    assert [c.source.strip() for c in notebook.cells] == [c.source.strip() for c in ours.cells]
+
+
+# ---- what is handed in ---------------------------------------------------------------------------
+
+
+def code_cell(label, source, **nbgrader):
+    meta = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3,
+            "grade_id": label, **nbgrader}
+    cell = nbformat.v4.new_code_cell(source, metadata={"nbgrader": meta})
+    cell.id = label
+    return cell
+
+
+def small_master():
+    """Two questions for the machine and one for a person."""
+    essay = nbformat.v4.new_markdown_cell(
+        "<!-- m-essay (keep this line) -->\n### BEGIN SOLUTION\nThe rubric.\n### END SOLUTION")
+    essay.metadata = code_cell("m-essay", "", grade=True, solution=True, points=4).metadata
+    essay.id = "m-essay"
+    return nbformat.v4.new_notebook(cells=[
+        nbformat.v4.new_markdown_cell("# Small"),
+        code_cell("m-setup", "# m-setup (keep this line)\nSEED = 0", locked=True),
+        code_cell("m-double", "# m-double (keep this line)\ndef double(x):\n"
+                  "    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION", solution=True),
+        code_cell("m-double-tests", "# m-double-tests: 2 points\n"
+                  "assert double(3) == 6, f'double(3) is 6, not {double(3)}'\n"
+                  "### BEGIN HIDDEN TESTS\nassert double(5) == 10, 'secret word'\n"
+                  "### END HIDDEN TESTS", grade=True, locked=True, points=2),
+        code_cell("m-next", "# m-next (keep this line)\ndef next_seed():\n"
+                  "    ### BEGIN SOLUTION\n    return SEED + 1\n    ### END SOLUTION",
+                  solution=True),
+        code_cell("m-next-tests", "# m-next-tests: 3 points\n"
+                  "assert next_seed() == SEED + 1, 'one more than SEED'\n"
+                  "### BEGIN HIDDEN TESTS\nassert next_seed() != SEED\n### END HIDDEN TESTS",
+                  grade=True, locked=True, points=3),
+        essay])
+
+
+DOUBLE = "# m-double (keep this line)\ndef double(x):\n    return x + x"
+NEXT = "# m-next (keep this line)\ndef next_seed():\n    return 1 + SEED"
+
+
+def write_master(folder):
+    path = folder / "m_small.ipynb"
+    nbformat.write(small_master(), path)
+    return path
+
+
+@pytest.fixture
+def master(tmp_path):
+    return cells.read_master(write_master(tmp_path))
+
+
+def handed_in(master, double=DOUBLE, next_seed=NEXT):
+    """The release, answered."""
+    notebook = cells.release(master)
+    by_id = {cell.id: cell for cell in notebook.cells}
+    by_id["m-double"].source, by_id["m-next"].source = double, next_seed
+    return notebook
+
+
+def found_in(notebook, master):
+    text = nbformat.writes(notebook) if isinstance(notebook, nbformat.NotebookNode) else notebook
+    return cells.read_submission(cells.read_notebook(text.encode(), "x.ipynb"), master)
+
+
+def test_an_honest_submission_gives_its_answers_and_no_notes(master):
+    found = found_in(handed_in(master), master)
+    assert found.answers["m-double"] == DOUBLE and found.answers["m-next"] == NEXT
+    assert found.answers["m-essay"].endswith("YOUR ANSWER HERE")
+    assert not found.notes and not found.own
+
+
+def lose_metadata(notebook):
+    for cell in notebook.cells:
+        cell.metadata = {}
+
+
+def lose_ids_too(notebook):
+    lose_metadata(notebook)
+    for cell in notebook.cells:
+        del cell["id"]
+    notebook.nbformat_minor = 2
+
+
+def copy_a_cell(notebook):
+    broken = nbformat.from_dict(notebook.cells[2])
+    broken.source, broken.id = "# m-double (keep this line)\ndef double(x:\n  return", "copy"
+    notebook.cells.insert(2, broken)
+
+
+def split_a_cell(notebook):
+    answer = notebook.cells[2]
+    first, second = DOUBLE.rsplit("\n", 1)
+    rest = nbformat.from_dict(answer)
+    answer.source, rest.source, rest.id = first, second, "rest"
+    notebook.cells.insert(3, rest)
+
+
+def reorder(notebook):
+    notebook.cells.reverse()
+
+
+def skip(notebook):
+    notebook.cells[2].source = DOUBLE.replace("\n", "\n# NBVAL_SKIP\n", 1)
+
+
+@pytest.mark.parametrize("change, note", [
+    (lose_metadata, "found by its cell id"), (lose_ids_too, "found by its first line"),
+    (copy_a_cell, "more than once"), (split_a_cell, "more than once"),
+    (reorder, "another order"), (skip, "marker comment of nbval")])
+def test_answers_are_found_again(master, change, note):
+    notebook = handed_in(master)
+    change(notebook)
+    found = found_in(json.dumps(notebook), master)
+    names = {}
+    assert "NBVAL" not in found.answers["m-double"]
+    exec(found.answers["m-double"], names)
+    assert names["double"](4) == 8
+    assert found.answers["m-next"] == NEXT
+    assert any(note in n for n in found.notes), found.notes
+
+
+def test_of_two_copies_the_later_text_counts_and_an_untouched_stub_does_not(master):
+    for sources, result in [([DOUBLE, "def double(x):\n    return 7"], 7),
+                            ([DOUBLE, cells.release(master).cells[2].source], 8)]:
+        notebook = handed_in(master)
+        copy = nbformat.from_dict(notebook.cells[2])
+        notebook.cells[2].source, copy.source, copy.id = *sources, "copy"
+        notebook.cells.insert(4, copy)
+        names = {}
+        exec(found_in(notebook, master).answers["m-double"], names)
+        assert names["double"](4) == result
+
+
+def test_a_cell_of_another_type_or_a_missing_one_is_no_answer(master):
+    notebook = handed_in(master)
+    notebook.cells[2].cell_type = "markdown"
+    del notebook.cells[2]["outputs"], notebook.cells[2]["execution_count"], notebook.cells[4]
+    found = found_in(notebook, master)
+    assert set(found.answers) == {"m-essay"}
+    assert found.notes == ["m-double is a markdown cell, not code: not taken", "m-next is missing"]
+
+
+def test_tests_points_and_other_cells_come_from_the_master(master):
+    notebook = handed_in(master)
+    notebook.cells[3].source = "# m-double-tests: 2 points\nassert True"
+    notebook.cells[3].metadata.nbgrader.points = 100
+    notebook.cells[1].source = "# m-setup (keep this line)\nSEED = 5"
+    found = found_in(notebook, master)
+    assert found.notes == ["m-setup was edited; the master's was run",
+                           "m-double-tests was edited; the master's was run"]
+    run = cells.assemble(master, found)
+    assert [c.source for c in run.cells if c.metadata.part == "test"] == [
+        cells.hidden_tests(master.cells[f"m-{q}-tests"].source)[0] for q in ("double", "next")]
+    assert "SEED = 0" in run.cells[0].source
+
+
+def test_a_canary_stands_before_every_test_and_hidden_tests_come_last(master):
+    run = cells.assemble(master, found_in(handed_in(master), master))
+    assert [c.metadata.part for c in run.cells] == [
+        "locked", "answer", "canary", "test", "answer", "canary", "test",
+        "canary", "hidden", "canary", "hidden"]
+    canaries = [c.source for c in run.cells if c.metadata.part == "canary"]
+    assert len(set(canaries)) == 4
+    for canary in canaries:
+        with pytest.raises(AssertionError):
+            exec(canary, {})
+        with pytest.raises(AssertionError):
+            exec(canary, {"any": lambda x: x == 5})
+        exec(canary, {"all": lambda x: True})  # bent: passes, and is seen
+
+
+def test_cells_of_the_students_own_are_kept_apart(master):
+    notebook = handed_in(master)
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("import math  # NBVAL_SKIP\n# NBVAL_SKIP"))
+    notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
+    found = found_in(notebook, master)
+    parts = [c.metadata.part for c in cells.assemble(master, found).cells]
+    assert "own" not in parts
+    run = cells.assemble(master, found, own=True).cells
+    assert [c.source for c in run if c.metadata.part == "own"] == [
+        "import math  # NBVAL_SKIP\n#", "1 / 0"]
+
+
+def test_one_question_alone(master):
+    run = cells.assemble(master, found_in(handed_in(master), master), question="m-next").cells
+    assert [(c.metadata.label, c.metadata.part) for c in run] == [
+        ("m-setup", "locked"), ("m-next", "answer"), ("m-next-tests", "canary"),
+        ("m-next-tests", "test"), ("m-next-tests", "canary"), ("m-next-tests", "hidden")]
+
+
+@pytest.mark.parametrize("minor", [0, 1, 2, 3, 4, 5, 9])
+def test_notebooks_of_other_versions(master, minor):
+    notebook = handed_in(master)
+    notebook.nbformat_minor = minor
+    if minor < 5:
+        for cell in notebook.cells:
+            del cell["id"]
+    assert found_in(json.dumps(notebook), master).answers["m-double"] == DOUBLE
+
+
+def test_a_notebook_of_format_3(master):
+    notebook = handed_in(master)
+    old = nbformat.v3.nbbase.new_notebook(worksheets=[nbformat.v3.nbbase.new_worksheet(cells=[
+        nbformat.v3.nbbase.new_code_cell(cell.source) for cell in notebook.cells])])
+    assert found_in(nbformat.v3.writes_json(old), master).answers["m-double"] == DOUBLE
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"%PDF-1.4", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'{"nbformat": 5, "cells": []}',
+    b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}',
+    b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [3]}',
+    b'{"nbformat": 2, "worksheets": 1}', b"[" * 100_000,
+    b'{"nbformat": 4, "nbformat_minor": "x", "cells": []}', b" " * 25_000_001])
+def test_what_is_no_notebook_is_refused_in_one_sentence(data):
+    with pytest.raises(InputError, match=r"^x.ipynb .*\.$"):
+        cells.read_notebook(data, "x.ipynb")
+
+
+@pytest.mark.parametrize("cell", [
+    {}, {"cell_type": "code"}, {"cell_type": 5, "source": 5, "metadata": 5},
+    {"cell_type": "code", "source": ["a", 5], "metadata": {"nbgrader": []}},
+    {"cell_type": "code", "source": "x", "metadata": {"nbgrader": {"grade_id": []}}, "id": {}},
+    {"cell_type": "code", "source": "# m-double\n\0\ud800", "metadata": {}, "outputs": 5}])
+def test_odd_cells_do_no_harm(master, cell):
+    notebook = json.loads(nbformat.writes(handed_in(master)))
+    notebook["cells"].append(cell)
+    try:
+        found = found_in(json.dumps(notebook), master)
+    except InputError:
+        return
+    assert found.answers["m-next"] == NEXT
+    cells.assemble(master, found, own=True)
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda nb: nb.cells[3].metadata.nbgrader.pop("points"), "m-double-tests has no points"),
+    (lambda nb: nb.cells.pop(2), "m-double-tests comes before any answer"),
+    (lambda nb: nb.cells.append(nb.cells[1]), "'m-setup' is not a name, or is given twice"),
+    (lose_metadata, "no cell in it gives points"),
+    (lambda nb: nb.cells[3].update(source=nb.cells[3].source + "\nassert 1"), "hidden tests stand"),
+    (lambda nb: nb.cells[3].update(source=nb.cells[3].source.replace("### END HIDDEN TESTS", "")),
+     "hidden tests stand")])
+def test_a_master_that_is_not_in_order_is_refused(tmp_path, change, message):
+    notebook = small_master()
+    change(notebook)
+    path = tmp_path / "m.ipynb"
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(InputError, match=message):
+        cells.read_master(path)
+
+
+def test_a_solution_without_regions_is_not_released(master):
+    master.cells["m-double"].source = DOUBLE
+    with pytest.raises(InputError, match="m-double needs ### BEGIN SOLUTION"):
+        cells.release(master)
+
+
+# ---- folders, zips and tables --------------------------------------------------------------------
+
+
+def class_folder(root):
+    for name, text in {"ann.ipynb": "A", "ben/m_small.ipynb": "B", "ben/notes.txt": "x",
+                       "ben/.ipynb_checkpoints/m_small-checkpoint.ipynb": "old",
+                       "cleo/one.ipynb": "C1", "cleo/two.ipynb": "C2",
+                       "dan/other.ipynb": "D1", "dan/deep/m_small (2).ipynb": "D2",
+                       "eve.pdf": "E", "__MACOSX/ann.ipynb": "x", ".DS_Store": "x"}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+EXPECTED = {"ann": (b"A", None), "ben": (b"B", None), "cleo": (b"", "2 notebooks"),
+            "dan": (b"D2", None), "eve.pdf": (b"", "no notebook")}
+
+
+def check_collected(found):
+    assert list(found) == list(EXPECTED)
+    for student, (data, reason) in EXPECTED.items():
+        assert found[student][1] == data
+        assert (reason or "") in (found[student][2] or "") and bool(reason) == bool(
+            found[student][2])
+
+
+def test_a_folder_a_zip_and_a_zipped_folder_are_the_same_class(tmp_path):
+    folder = class_folder(tmp_path / "class")
+    check_collected(grade.collect(folder, "m_small"))
+    for name, start in [("flat.zip", folder), ("nested.zip", tmp_path)]:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(start))
+        check_collected(grade.collect(tmp_path / name, "m_small"))
+
+
+def test_links_large_files_and_bad_archives_are_refused_per_student(tmp_path, monkeypatch):
+    monkeypatch.setattr(grade, "LARGEST_NOTEBOOK", 100)
+    folder = tmp_path / "class"
+    folder.mkdir()
+    (folder / "link.ipynb").symlink_to("/etc/passwd")
+    (folder / "large.ipynb").write_bytes(b"x" * 101)
+    found = grade.collect(folder, "m_small")
+    assert "link" in found["link"][2] and "larger" in found["large"][2]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.ipynb", b"0" * 10**6)
+        archive.writestr("../up.ipynb", b"x")
+        archive.writestr("bad.ipynb", b"y" * 50)
+    data = buffer.getvalue()
+    at = data.index(b"bad.ipynb") + len(b"bad.ipynb")
+    (tmp_path / "z.zip").write_bytes(data[:at] + b"\xff" + data[at + 1:])
+    found = grade.collect(tmp_path / "z.zip", "m_small")
+    assert "larger" in found["bomb"][2] and "cannot be read" in found["bad"][2]
+    with pytest.raises(InputError, match="no folder and no .zip"):
+        grade.collect(tmp_path / "nothing", "m_small")
+    with pytest.raises(InputError, match="holds no submissions"):
+        (tmp_path / "empty").mkdir()
+        grade.collect(tmp_path / "empty", "m_small")
+
+
+def test_seeds_follow_the_name_of_the_submission(tmp_path):
+    path = tmp_path / "seeds.csv"
+    path.write_text("student,seed\nAnn,1\nAnn_Lee,2\n")
+    seeds = grade.read_seeds(path)
+    assert grade.seed_of("Ann", seeds) == grade.seed_of("Ann_123_file", seeds) == 1
+    assert grade.seed_of("Ann_Lee_9", seeds) == 2
+    with pytest.raises(InputError, match="no line of --seeds"):
+        grade.seed_of("Anna", seeds)
+    for text in ["student,seed\nAnn,x\n", "student,seed\nAnn,1\nAnn,2\n", "name,seed\nAnn,1\n", ""]:
+        path.write_text(text)
+        with pytest.raises(InputError, match="seeds.csv"):
+            grade.read_seeds(path)
+
+
+def test_points_given_by_hand_are_checked(tmp_path, master):
+    path = tmp_path / "by_hand.csv"
+    path.write_text("\ufeffstudent;question;points;out_of;comment\nann;m-essay;2,5;4;good\n")
+    assert grade.read_by_hand(path, master) == {("ann", "m-essay"): (2.5, "good")}
+    for row in ["ann,m-essay,5,4,", "ann,m-double,1,2,", "ann,m-essay,-1,4,", "ann,m-essay,x,4,"]:
+        path.write_text(f"student,question,points,out_of,comment\n{row}\n")
+        with pytest.raises(InputError, match="line 2"):
+            grade.read_by_hand(path, master)
+
+
+def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path):
+    grade.write_table(tmp_path / "t.csv", ["student"], [{"student": "=HYPERLINK(1)"}])
+    assert (tmp_path / "t.csv").read_text().split() == ["student", "'=HYPERLINK(1)"]

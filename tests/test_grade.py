@@ -1,0 +1,535 @@
+"""Grading, as an instructor runs it: a class with every attack that we could think of, and the
+masters with their wrong and right answers. What needs no kernel is in test_assignments.py."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from xml.etree import ElementTree
+
+import nbformat
+import psutil
+import pytest
+from test_assignments import (
+    DOUBLE,
+    FOLDER,
+    MASTERS,
+    NEXT,
+    answers_to,
+    cells,
+    copy_a_cell,
+    every_master,
+    grade,
+    handed_in,
+    lose_ids_too,
+    reorder,
+    skip,
+    split_a_cell,
+    write_master,
+    wrong_cell,
+)
+
+pytestmark = pytest.mark.slow
+
+WRONG = DOUBLE.replace("x + x", "7")
+
+
+def run(*arguments, code=0, **settings):
+    """grade.py in a process of its own; its (stdout, stderr)."""
+    done = subprocess.run([sys.executable, FOLDER / "grade.py", *map(str, arguments)],
+                          capture_output=True, text=True, timeout=900, **settings)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def table(path):
+    with open(path, newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def result_of(out, student):
+    return json.loads((out / "students" / f"{student}.json").read_text())
+
+
+# ---- one class of attacks ------------------------------------------------------------------------
+
+
+def answered(double=DOUBLE, next_seed=NEXT, change=None):
+    def make(master):
+        notebook = handed_in(master, double, next_seed)
+        if change:
+            change(notebook)
+        return json.dumps(notebook)
+    return make
+
+
+def own_cell(at, source):
+    """A code cell of the student's own, in front of cell `at`."""
+    return lambda notebook: notebook.cells.insert(at, nbformat.v4.new_code_cell(source))
+
+
+def edit_tests(notebook):
+    notebook.cells[3].source = "# m-double-tests: 2 points\nassert True"
+
+
+def edit_outputs(notebook):
+    notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text="all passed")]
+    notebook.cells[3].execution_count = 1
+
+
+def edit_points(notebook):
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("points"):
+            cell.metadata.nbgrader.points = 100
+
+
+def tag(notebook):
+    for cell in notebook.cells:
+        cell.metadata["tags"] = ["nbval-skip", "raises-exception"]
+
+
+def delete(notebook):
+    del notebook.cells[2]
+
+
+def retype(notebook):
+    notebook.cells[2] = nbformat.v4.new_markdown_cell(DOUBLE, metadata=notebook.cells[2].metadata)
+
+
+def split_and_lose(notebook):
+    split_a_cell(notebook)
+    notebook.cells[3].metadata = {}
+
+
+TRANSFORMER = """
+def without_asserts(lines):
+    return ["pass\\n"] if any("assert" in line for line in lines) else lines
+get_ipython().input_transformers_post.append(without_asserts)
+"""
+AST = """
+import ast
+class NoAssert(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.copy_location(ast.Pass(), node)
+get_ipython().ast_transformers.append(NoAssert())
+"""
+SWALLOW = """
+get_ipython().set_custom_exc((AssertionError,), lambda *everything: None)
+"""
+SILENT = """
+get_ipython().showtraceback = lambda *everything, **named: None
+"""
+SHADOW = """
+import torch
+torch.equal = torch.allclose = lambda *everything, **named: True
+"""
+FAKE_RUN = """
+shell = get_ipython()
+run_as_before = shell.run_cell_async
+async def run_cell_async(text, *rest, **named):
+    if "assert" in text:
+        text = named["transformed_cell"] = "pass"
+    return await run_as_before(text, *rest, **named)
+shell.run_cell_async = run_cell_async
+"""
+IGNORE_INTERRUPTS = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+while True:
+    time.sleep(1)
+"""
+LATER = """
+import os, threading
+threading.Timer(0.2, os._exit, [0]).start()
+"""
+KILL_PARENT = """
+import os, signal, time
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(30)
+"""
+WRITE_EVERYWHERE = """
+import os
+event = b'{"label": "m-double-tests", "part": "test", "passed": true, "hung": false, "error": ""}'
+for fd in (0, 1, 2):
+    try:
+        os.write(fd, b"\\n" + event + b"\\n" + event.replace(b"test\\"", b"hidden\\"") + b"\\n")
+    except OSError:
+        pass
+for fd in os.listdir(f"/proc/{os.getppid()}/fd") if os.access(
+        f"/proc/{os.getppid()}/fd", os.R_OK) and os.getuid() else []:
+    with open(f"/proc/{os.getppid()}/fd/{fd}", "wb") as file:
+        file.write(event)
+"""
+DAEMON = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import os, time\\nif os.fork() == 0:\\n    os.setsid()\\n"
+                  "    if os.fork() == 0:\\n        time.sleep(987654)"], start_new_session=True)
+"""
+PROBE = """
+import os
+seen = [name for name in os.environ if "SECRET" in name or name == "PYTEST_ADDOPTS"]
+import torch
+assert not seen and not torch.cuda.is_available() and os.environ["HOME"] == os.getcwd()
+assert not os.listdir() or all("ipynb" not in name for name in os.listdir())
+"""
+LEAK = DOUBLE.replace("return x + x", """
+    import glob
+    texts = [open(name).read() for name in glob.glob("**/*.ipynb", recursive=True)]
+    raise RuntimeError(str(texts) + str(get_ipython().user_ns["In"]))""")
+FLOOD = "\nfor i in range(200_000):\n    print('x' * 100)"
+
+# student: (what is handed in, points of 5, a word of the flags; None: no flag)
+CLASS = {
+    "honest": (answered(), 5, None),
+    "no_answers": (lambda master: nbformat.writes(cells.release(master)), 0, None),
+    # tests, outputs, points
+    "edited_test": (answered(WRONG, change=edit_tests), 3, "m-double-tests was edited"),
+    "edited_outputs": (answered(WRONG, change=edit_outputs), 3, None),
+    "edited_points": (answered(change=edit_points), 5, None),
+    "skip_comment": (answered(WRONG + "\n# NBVAL_SKIP"), 3, "marker comment"),
+    "skip_right": (answered(change=skip), 5, "marker comment"),
+    "raises_comment": (answered(WRONG + "\n  #  NBVAL_RAISES_EXCEPTION"), 3, "marker comment"),
+    "tags": (answered(WRONG, change=tag), 3, None),
+    # cells
+    "deleted": (answered(change=delete), 3, "m-double is missing"),
+    "retyped": (answered(change=retype), 3, "markdown cell"),
+    "split": (answered(change=split_a_cell), 5, "more than once"),
+    "split_and_lost": (answered(change=split_and_lose), 5, None),
+    "copied": (answered(change=copy_a_cell), 5, "more than once"),
+    "reordered": (answered(change=reorder), 5, "another order"),
+    "nothing_but_text": (answered(change=lose_ids_too), 5, "its first line"),
+    # what a student may well do
+    "helper_above": (answered(DOUBLE.replace("x + x", "twice * x"),
+                              change=own_cell(2, "twice = 2")), 5, None),
+    "helper_below": (answered(DOUBLE.replace("x + x", "twice * x"),
+                              change=own_cell(3, "twice = 2")), 5, None),
+    "scratch": (answered(change=own_cell(5, "1 / 0")), 5, None),
+    "scratch_that_hangs": (answered(WRONG, change=own_cell(5, "while True: pass")), 3, None),
+    "error_behind": (answered(DOUBLE + "\nprint(undefined)"), 5, None),
+    "syntax_error": (answered("# m-double\ndef double(x) return 2"), 3, None),
+    "prints": (answered(DOUBLE + "\nimport sys\nprint('x')\nprint('x', file=sys.stderr)\nx = 1\nx"),
+               5, None),
+    "clears": (answered(DOUBLE + "\nfrom IPython.display import clear_output\nclear_output()"), 5,
+               None),
+    "magic": (answered("%%time\n" + DOUBLE), 5, None),
+    "asks": (answered(DOUBLE.replace("x + x", "float(input())")), 3, None),
+    "hidden_only": (answered(DOUBLE.replace("x + x", "6")), 3, None),
+    # the end of the kernel
+    "exits": (answered("import os\nos._exit(0)"), 3, "ended the kernel"),
+    "exits_in_a_test": (answered(DOUBLE.replace("return", "import os; os._exit(0);")), 3,
+                        "ended the kernel"),
+    "exits_later": (answered(DOUBLE + LATER), 3, "ended the kernel"),
+    "system_exit": (answered("raise SystemExit"), 3, None),
+    "quits": (answered(WRONG + "\nquit()"), 3, "ended the kernel"),
+    "segfaults": (answered("import ctypes\nctypes.string_at(0)"), 3, "ended the kernel"),
+    "kills_parent": (answered(WRONG + KILL_PARENT), 3, "ended the kernel"),
+    # time, memory, output
+    "loops": (answered("while True:\n    pass"), 3, "ran longer than 4 seconds"),
+    "loops_in_a_test": (answered(DOUBLE.replace("return x + x", "while True: pass")), 3,
+                        "ran longer than 4 seconds"),
+    "ignores_interrupts": (answered(DOUBLE + IGNORE_INTERRUPTS), 3, "ran longer than 4 seconds"),
+    "memory": (answered(DOUBLE.replace("x + x", "len(bytearray(64 << 30))")), 3, None),
+    "floods": (answered(DOUBLE + FLOOD), None, None),
+    "daemon": (answered(DOUBLE + DAEMON), 5, None),
+    # bent tests
+    "transformer": (answered(WRONG + TRANSFORMER), 0, "tampered"),
+    "syntax_tree": (answered(WRONG + AST), 0, "tampered"),
+    "swallows": (answered(WRONG + SWALLOW), 0, "tampered"),
+    "silent": (answered(WRONG + SILENT), 0, "tampered"),
+    "torch_bent": (answered(WRONG + SHADOW), 0, "tampered"),
+    "builtins_bent": (answered(WRONG + "\nall = lambda _: True"), 0, "tampered"),
+    "fake_run": (answered(WRONG + FAKE_RUN), 0, "tampered"),
+    "bent_in_next": (answered(WRONG, NEXT + TRANSFORMER), 0, "tampered"),
+    # out of the scratch folder
+    "writes_results": (answered(WRONG + WRITE_EVERYWHERE), 3, None),
+    "probe": (answered(DOUBLE + PROBE), 5, None),
+    "leak": (answered(LEAK, NEXT), 3, None),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The class, graded in one go: the folder of grades."""
+    root = tmp_path_factory.mktemp("class")
+    path = write_master(root)
+    master = cells.read_master(path)
+    (root / "submissions").mkdir()
+    for student, (make, _, _) in CLASS.items():
+        (root / "submissions" / f"{student}.ipynb").write_text(make(master))
+    (root / "submissions" / "photo.jpg").write_bytes(b"no notebook")
+    (root / "submissions" / "broken.ipynb").write_text('{"cells": [')
+    out, err = run("grade", path, root / "submissions", "--out", root / "grades", "--jobs", 2,
+                   "--cell-timeout", 4, "--time", 60,
+                   env=os.environ | {"SECRET_KEY": "x", "PYTEST_ADDOPTS": "-x"})
+    assert f"{len(CLASS)} graded, 2 refused, 0 failed" in out
+    return root / "grades"
+
+
+@pytest.mark.parametrize("student", CLASS)
+def test_each_gets_what_the_answers_deserve(graded, student):
+    _, points, flag = CLASS[student]
+    row, result = table(graded / "grades.csv")[student], result_of(graded, student)
+    assert result["status"] == "graded"
+    if points is not None:
+        assert result["points"] == points, result
+        assert float(row["points"]) == points
+    if flag is None:
+        assert not any(word in row["flags"] for word in ("tampered", "ended the kernel", "edited"))
+    else:
+        assert flag in row["flags"]
+    assert row["waiting"] == "4" and row["out_of"] == "9"
+
+
+def test_no_bad_submission_stops_the_class(graded):
+    rows = table(graded / "grades.csv")
+    assert len(rows) == len(CLASS) + 2
+    assert rows["photo.jpg"]["reason"] == "it is no notebook (.ipynb)"
+    assert "not a notebook" in rows["broken"]["reason"]
+    for student in CLASS:  # an endless loop costs its time limit, and no more
+        assert result_of(graded, student)["seconds"] < 70
+
+
+def test_nothing_keeps_running(graded):
+    left = [p for p in psutil.process_iter(["cmdline"])
+            if "time.sleep(987654)" in " ".join(p.info["cmdline"] or [])]
+    assert not left
+
+
+def test_feedback_shows_no_hidden_test(graded):
+    for path in (graded / "students").iterdir():
+        text = path.read_text()
+        assert "secret word" not in text and "The rubric" not in text, path
+    page = (graded / "students" / "hidden_only.html").read_text()
+    assert "a hidden test does not" in page
+    page = (graded / "students" / "leak.html").read_text()
+    assert "RuntimeError" in page
+
+
+def test_reports_can_be_read_by_machines(graded):
+    suite = ElementTree.parse(graded / "students" / "edited_test.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    failure = suite.find("testcase[@name='m-double']/failure")
+    assert failure.get("message") == "0 of 2 points" and "double(3) is 6, not 7" in failure.text
+    assert ElementTree.parse(graded / "students" / "broken.xml").getroot().get("errors") == "1"
+
+
+def test_points_by_hand_are_added_and_nothing_is_run_again(graded):
+    root = graded.parent
+    lines = (graded / "by_hand.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(CLASS)
+    assert "The rubric" in (graded / "by_hand.md").read_text()
+    lines = [line.replace(",,4,", ",3.5,4,well seen") if line.startswith("honest,") else line
+             for line in lines]
+    (graded / "by_hand.csv").write_text("\n".join(lines))
+    before = (graded / "by_hand.csv").read_text()
+    start = time.monotonic()
+    run("grade", root / "m_small.ipynb", root / "submissions", "--out", graded, "--cell-timeout",
+        4, "--time", 60)
+    assert time.monotonic() - start < 30
+    for _ in range(2):  # and once more: they are not added twice
+        row = table(graded / "grades.csv")["honest"]
+        assert (row["points"], row["waiting"], row["m-essay"]) == ("8.5", "0", "3.5")
+        run("grade", root / "m_small.ipynb", root / "submissions", "--out", graded,
+            "--cell-timeout", 4, "--time", 60)
+    assert "well seen" in (graded / "students" / "honest.html").read_text()
+    assert (graded / "by_hand.csv").read_text().split() == before.split()
+
+
+# ---- interruption --------------------------------------------------------------------------------
+
+
+SPY = """
+import os, socket
+socket.setdefaulttimeout(2)
+try:
+    socket.create_connection(("127.0.0.1", {port}))
+    print("network")
+    reached = ["network"]
+except OSError:
+    reached = []
+for name in {files!r}:
+    try:
+        reached.append(open(name).read())
+    except OSError:
+        pass
+try:
+    open({outside!r}, "w")
+    reached.append("written")
+except OSError:
+    pass
+import psutil
+reached += [p.name() for p in psutil.process_iter() if "grade.py" in " ".join(p.cmdline())]
+assert not reached, reached
+"""
+BWRAP = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]
+
+
+@pytest.mark.skipif(not shutil.which("bwrap") or subprocess.run([*BWRAP, "true"]).returncode,
+                    reason="bubblewrap is not here, or may not be used")
+def test_the_readmes_bubblewrap_keeps_files_and_network_away(tmp_path):
+    readme = (FOLDER / "README.md").read_text()
+    command = re.search(r'RUNNER="(bwrap .*?)"', readme, re.S)[1]
+    prefix = command.split("$PWD/.venv/bin/python")[0].replace("$PWD", str(FOLDER.parent.parent))
+    for folder in {sys.prefix, sys.base_prefix}:  # where this Python is, if not in the repository
+        prefix += f" --ro-bind {folder} {folder}"
+    path = write_master(tmp_path)
+    master = cells.read_master(path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "mark").write_text("a file of the instructor")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        spy = SPY.format(port=server.getsockname()[1], files=[str(path), str(tmp_path / "mark")],
+                         outside=str(FOLDER / "written_by_a_student"))
+        # double is defined last: it is missing where the spy reached something
+        (tmp_path / "in" / "spy.ipynb").write_text(answered(spy + DOUBLE)(master))
+        for runner, points in [([], 3),
+                               (["--runner", f"{prefix} {sys.executable} {FOLDER}/runner.py"], 5)]:
+            out = tmp_path / f"out{points}"
+            run("grade", path, tmp_path / "in", "--out", out, *runner)
+            assert result_of(out, "spy")["points"] == points, result_of(out, "spy")
+            (FOLDER / "written_by_a_student").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_class_goes_on_where_it_stopped(tmp_path, sent, code):
+    path = write_master(tmp_path)
+    master = cells.read_master(path)
+    (tmp_path / "in").mkdir()
+    for student, answer in [("a", DOUBLE), ("b", DOUBLE + "\nimport time\ntime.sleep(6)")]:
+        (tmp_path / "in" / f"{student}.ipynb").write_text(answered(answer)(master))
+    command = [sys.executable, FOLDER / "grade.py", "grade", path, tmp_path / "in", "--out",
+               tmp_path / "out"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / "students" / "a.json").exists():
+        time.sleep(0.1)
+        assert process.poll() is None
+    time.sleep(3)
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert len(below) >= 2, "the runner and its kernel"
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code and "Traceback" not in err
+    assert "interrupted; what is graded is kept" in err
+    assert not any(p.is_running() and p.status() != "zombie" for p in below)
+    written = (tmp_path / "out" / "students" / "a.json").stat().st_mtime_ns
+    assert not (tmp_path / "out" / "students" / "b.json").exists()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "2 graded" in done.stdout, done.stderr
+    assert result_of(tmp_path / "out", "a")["points"] == result_of(tmp_path / "out", "b")[
+        "points"] == 5
+    assert (tmp_path / "out" / "students" / "a.json").stat().st_mtime_ns > written
+
+
+# ---- the commands --------------------------------------------------------------------------------
+
+
+def test_students_with_numbers_of_their_own(tmp_path):
+    path = write_master(tmp_path)
+    (tmp_path / "names.txt").write_text("Ann\nBen\n\nAnn\n")
+    run("release", path, "--out", tmp_path / "out", "--students", tmp_path / "names.txt",
+        "--first-seed", 40)
+    assert (tmp_path / "out" / "seeds.csv").read_text() == 'student,seed\n"Ann",40\n"Ben",41\n'
+    master = cells.read_master(path)
+    (tmp_path / "in").mkdir()
+    for name, text in {"Ann_17_file": "return 41", "Ben": "return 41", "Cleo": "return 1"}.items():
+        notebook = handed_in(master, next_seed=NEXT.replace("return 1 + SEED", text))
+        (tmp_path / "in" / f"{name}.ipynb").write_text(json.dumps(notebook))
+    run("grade", path, tmp_path / "in", "--out", tmp_path / "grades", "--seeds",
+        tmp_path / "out" / "seeds.csv")
+    rows = table(tmp_path / "grades" / "grades.csv")
+    assert [rows[n]["m-next"] for n in ("Ann_17_file", "Ben")] == ["3", "0"]
+    assert "no line of --seeds" in rows["Cleo"]["reason"]
+
+
+def test_check_counts_what_a_student_can_see(tmp_path):
+    master = cells.read_master(write_master(tmp_path))
+    (tmp_path / "mine.ipynb").write_text(answered(DOUBLE.replace("x + x", "6"))(master))
+    out, _ = run("check", tmp_path / "mine.ipynb")
+    assert "5 of 5 points so far, 4 more by hand." in out
+    (tmp_path / "mine.ipynb").write_text(answered(WRONG)(master))
+    out, _ = run("check", tmp_path / "mine.ipynb", code=1)
+    assert "0/2  double(3) is 6, not 7" in out and "3 of 5 points so far" in out
+
+
+def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(grade, "guard", lambda: None)  # it would change this process
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    path = write_master(tmp_path)
+    released = tmp_path / "released" / "m_small.ipynb"
+    run("release", path, "--out", released.parent)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.ipynb").write_text("{}")
+    (tmp_path / "text.txt").write_text("x")
+    for arguments, message in [
+            (["check", tmp_path / "no.ipynb"], "no.ipynb could not be read"),
+            (["check", tmp_path / "text.txt"], "is not a notebook"),
+            (["grade", path, tmp_path / "text.txt"], "is no folder and no .zip"),
+            (["grade", path, tmp_path / "in", "--seeds", tmp_path / "no.csv"], "no.csv"),
+            (["grade", path, tmp_path / "in", "--jobs", "0"], "at least 1"),
+            (["grade", path, tmp_path / "in", "--cell-timeout", "nan"], "at least 1"),
+            (["release", released, "--out", tmp_path / "again"], "m-double needs ### BEGIN"),
+            (["release", path, "--students", tmp_path / "no.txt"], "no.txt")]:
+        try:
+            assert grade.main([*map(str, arguments)]) == 2
+        except SystemExit as error:
+            assert error.code == 2
+        printed = capsys.readouterr()
+        assert message in printed.err and not printed.out
+    for arguments, message in [
+            ([released, tmp_path / "in"], "gets no points"),
+            ([path, tmp_path / "in", "--runner", "false"], "no notebook could be run"),
+            ([path, tmp_path / "in", "--runner", "no-such-program"], "no-such-program")]:
+        out, err = run("grade", *arguments, code=2, cwd=tmp_path)
+        assert message in err and not out, err
+    released.write_text("somebody's work")
+    _, err = run("release", path, "--out", released.parent, code=2)
+    assert "may be somebody's work" in err and released.read_text() == "somebody's work"
+
+
+# ---- the assignments, through nbval --------------------------------------------------------------
+
+
+@every_master
+def test_masters_releases_wrong_and_right_answers(path, tmp_path):
+    """Each submission has one wrong answer to every question: as many submissions as the question
+    with the most of them. Next to it stand right ones, to show that one does not harm another."""
+    master, answers = cells.read_master(path), answers_to(path)
+    tested = [q for q in master.questions if q.test]
+    expected = {"master": {q.name for q in tested}, "release": set()}
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "master.ipynb").write_text(path.read_text())
+    (tmp_path / "in" / "release.ipynb").write_text(nbformat.writes(cells.release(master)))
+
+    def hand_in(student, replaced, right):
+        notebook = cells.read_notebook(path.read_bytes(), "master")
+        for cell in notebook.cells:
+            cell.source = replaced.get(cell.id, cell.source)
+        (tmp_path / "in" / f"{student}.ipynb").write_text(nbformat.writes(notebook))
+        expected[student] = right
+
+    names = [q.name for q in tested]
+    for kind, listed in [("wrong", [(q, wrong_cell(master, q, *rest)) for q, *rest in
+                                    answers.WRONG]), ("right", answers.RIGHT)]:
+        of = {name: [text for question, text in listed if question == name] for name in names}
+        for i in range(max(map(len, of.values()))):
+            replaced = {name: texts[i] for name, texts in of.items() if i < len(texts)}
+            hand_in(f"{kind}{i}", replaced,
+                    set(names) - set(replaced) if kind == "wrong" else set(names))
+    run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--jobs", 2)
+    for student, right in expected.items():
+        result = result_of(tmp_path / "out", student)
+        assert {q["name"] for q in result["questions"] if q["points"]} == right, (student, result)
+        for q in result["questions"]:
+            if q["points"] is not None and q["name"] not in right:
+                assert q["message"]
+    rows = table(tmp_path / "out" / "grades.csv")
+    assert float(rows["master"]["points"]) == sum(q.points for q in tested)
+    assert rows["release"]["points"] == "0"
+    assert len(MASTERS) == 4
