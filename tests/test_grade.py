@@ -185,7 +185,7 @@ LEAK = DOUBLE.replace("return x + x", """
     raise RuntimeError(str(texts) + str(get_ipython().user_ns["In"]))""")
 FLOOD = "\nfor i in range(200_000):\n    print('x' * 100)"
 
-# student: (what is handed in, points of 5, a word of the flags; None: no flag)
+# student: (what is handed in, points of 5 (None: any), a word of the flags (None: no flag))
 CLASS = {
     "honest": (answered(), 5, None),
     "no_answers": (lambda master: nbformat.writes(cells.release(master)), 0, None),
@@ -225,9 +225,10 @@ CLASS = {
     "exits": (answered("import os\nos._exit(0)"), 3, "ended the kernel"),
     "exits_in_a_test": (answered(DOUBLE.replace("return", "import os; os._exit(0);")), 3,
                         "ended the kernel"),
-    "exits_later": (answered(DOUBLE + LATER), 3, "ended the kernel"),
+    "exits_later": (answered(DOUBLE.replace("return", "import time; time.sleep(1); return") + LATER),
+                    3, "ended the kernel"),
     "system_exit": (answered("raise SystemExit"), 3, None),
-    "quits": (answered(WRONG + "\nquit()"), 3, "ended the kernel"),
+    "quits": (answered(WRONG + "\nquit()"), 3, ""),  # the kernel may be gone before the end, or not
     "segfaults": (answered("import ctypes\nctypes.string_at(0)"), 3, "ended the kernel"),
     "kills_parent": (answered(WRONG + KILL_PARENT), 3, "ended the kernel"),
     # time, memory, output
@@ -498,8 +499,8 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
 
 @every_master
 def test_masters_releases_wrong_and_right_answers(path, tmp_path):
-    """Each submission has one wrong answer to every question: as many submissions as the question
-    with the most of them. Next to it stand right ones, to show that one does not harm another."""
+    """Each submission has a wrong answer to every question, or to some, and right ones to the
+    others. test_assignments.py tries all of them, without nbval; here are a few of each."""
     master, answers = cells.read_master(path), answers_to(path)
     tested = [q for q in master.questions if q.test]
     expected = {"master": {q.name for q in tested}, "release": set()}
@@ -518,8 +519,10 @@ def test_masters_releases_wrong_and_right_answers(path, tmp_path):
     for kind, listed in [("wrong", [(q, wrong_cell(master, q, *rest)) for q, *rest in
                                     answers.WRONG]), ("right", answers.RIGHT)]:
         of = {name: [text for question, text in listed if question == name] for name in names}
-        for i in range(max(map(len, of.values()))):
-            replaced = {name: texts[i] for name, texts in of.items() if i < len(texts)}
+        for i in range(min(5, max(map(len, of.values())))):
+            # one question in five is left right, another one each time
+            replaced = {name: texts[i] for n, (name, texts) in enumerate(of.items())
+                        if i < len(texts) and (kind == "right" or (n - i) % 5)}
             hand_in(f"{kind}{i}", replaced,
                     set(names) - set(replaced) if kind == "wrong" else set(names))
     run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--jobs", 2)

@@ -325,9 +325,10 @@ def assemble(master, submission, own=False, question=None):
 def canary():
     """The text of a cell that fails, unless somebody has bent asserts, or what tests rest on."""
     a, b = secrets.randbelow(900) + 100, secrets.randbelow(900) + 1000
-    return (f"import torch\n"
+    return (f"import sys\n"
+            f"torch = sys.modules.get('torch')\n"
             f"assert ({a} == {b} or all([{a} == {b}]) or any([{a} == {b}]) or abs({a}) == {b}\n"
             f"        or len([{a}]) == {b} or isinstance({a}, str) or max([{a}]) == {b}\n"
-            f"        or torch.equal(torch.tensor([{a}]), torch.tensor([{b}]))\n"
-            f"        or torch.allclose(torch.tensor([{a}.0]), torch.tensor([{b}.0]))\n"
+            f"        or torch and torch.equal(torch.tensor([{a}]), torch.tensor([{b}]))\n"
+            f"        or torch and torch.allclose(torch.tensor([{a}.0]), torch.tensor([{b}.0]))\n"
             f"        ), {secrets.randbelow(10**9)}")
