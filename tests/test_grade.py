@@ -225,7 +225,7 @@ CLASS = {
     "exits": (answered("import os\nos._exit(0)"), 3, "ended the kernel"),
     "exits_in_a_test": (answered(DOUBLE.replace("return", "import os; os._exit(0);")), 3,
                         "ended the kernel"),
-    "exits_later": (answered(DOUBLE.replace("return", "import time; time.sleep(1); return") + LATER),
+    "exits_later": (answered(DOUBLE.replace("return", "import time; time.sleep(1);return") + LATER),
                     3, "ended the kernel"),
     "system_exit": (answered("raise SystemExit"), 3, None),
     "quits": (answered(WRONG + "\nquit()"), 3, ""),  # the kernel may be gone before the end, or not
