@@ -141,9 +141,7 @@ def write_text(path, text):
 def seed_of(student, seeds):
     """The number of a student whose name, or whose name and `_...` behind it, is in `seeds`."""
     found = [name for name in seeds if student == name or student.startswith(name + "_")]
-    if not found:
-        raise InputError("no line of --seeds has this student; add one, or rename the submission")
-    return seeds[max(found, key=len)]
+    return seeds[max(found, key=len)] if found else None
 
 
 def read_seeds(path):
@@ -176,45 +174,48 @@ def read_by_hand(path, master):
     return given
 
 
+def file_names(students):
+    """A file name, without its ending, for each student, whatever their names hold."""
+    names = {s: re.sub(r"[^\w.() -]", "_", s)[:80].strip(". ") for s in students}
+    folded = [name.casefold() for name in names.values()]
+    for student, name in names.items():
+        if name != student or folded.count(name.casefold()) > 1:
+            names[student] += "-" + hashlib.sha256(os.fsencode(student)).hexdigest()[:6]
+    return names
+
+
 def grade_class(grader, submissions, out, jobs, seeds):
     """Grade everybody who has not been; {student: result}. Interrupted: KeyboardInterrupt, and
     what is done is in out/students, for the next call."""
-    names = [re.sub(r"[^\w.() -]", "_", student)[:80].strip(". ") for student in submissions]
-    folded = [name.casefold() for name in names]
-    files = {}
-    for student, name in zip(submissions, names, strict=True):
-        if name != student or folded.count(name.casefold()) > 1:
-            name += "-" + hashlib.sha256(os.fsencode(student)).hexdigest()[:6]
-        files[student] = out / "students" / name
+    names = file_names(submissions)
     (out / "students").mkdir(parents=True, exist_ok=True)
     limits, results, open_ones = grader.limits, {}, []
     text = nbformat.writes(grader.master.notebook)
     for student, (file, data, reason) in submissions.items():
-        result = {"student": student, "file": file, "master": grader.master.name, "flags": [],
+        seed = seed_of(student, seeds) if seeds else None
+        if seeds and seed is None:
+            reason = reason or ("no line of --seeds has this student; add one, or rename the "
+                                "submission")
+        result = {"student": student, "file": file, "master": grader.master.name, "seed": seed,
                   "points": 0, "out_of": grader.master.points, "by_hand": 0, "questions": [],
-                  "status": "refused", "reason": reason, "path": str(files[student])}
-        master = grader.master
-        if seeds is not None and not reason:
-            try:
-                master = with_seed(master, seed_of(student, seeds))
-            except InputError as error:
-                result["reason"] = str(error)
-        asked = [text, str(seeds and not result["reason"] and seed_of(student, seeds)), file,
-                 str(result["reason"]), f"{limits.cell} {limits.total} {limits.memory}"]
-        result["fingerprint"] = hashlib.sha256(data + "\0".join(asked).encode(
-            "utf-8", "surrogatepass")).hexdigest()
+                  "flags": [], "status": "refused", "reason": reason}
+        asked = json.dumps([text, seed, file, reason, limits.cell, limits.total, limits.memory])
+        result["fingerprint"] = hashlib.sha256(data + asked.encode()).hexdigest()
         try:
-            before = json.loads(files[student].with_suffix(".json").read_text())
+            before = json.loads((out / "students" / f"{names[student]}.json").read_text())
         except (OSError, ValueError):
             before = {}
-        if before.get("fingerprint") == result["fingerprint"] and before.get("status") != "failed":
+        if before.get("fingerprint") == result["fingerprint"] and before["status"] != "failed":
             results[student] = before
         else:
-            open_ones.append((result, data, master))
+            open_ones.append((result, data))
 
-    def work(result, data, master):
+    def work(result, data):
         if not result["reason"]:
             try:
+                master = grader.master
+                if result["seed"] is not None:
+                    master = with_seed(master, result["seed"])
                 notebook = read_notebook(data, result["file"])
                 submission = read_submission(notebook, master)
                 result |= {"status": "graded", **grader.grade(submission, master)}
@@ -233,7 +234,8 @@ def grade_class(grader, submissions, out, jobs, seeds):
                   file=sys.stderr) as progress:
             for future in as_completed(futures):
                 result = future.result()
-                write_text(files[result["student"]].with_suffix(".json"), json.dumps(result))
+                write_text(out / "students" / f"{names[result['student']]}.json",
+                           json.dumps(result))
                 results[result["student"]] = result
                 progress.update()
     finally:
@@ -263,7 +265,7 @@ def write_reports(out, master, results, given):
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent),
                                autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = pages.get_template("feedback.html")
-    rows, hand_rows = [], []
+    names, rows, hand_rows = file_names(results), [], []
     by_hand = [q for q in master.questions if q.test is None]
     sheet = [f"# {master.name}: by hand", "Points and comments go into by_hand.csv; then grade "
              "again: nothing is run twice."]
@@ -271,10 +273,10 @@ def write_reports(out, master, results, given):
         sheet += [f"## {q.name}, {number(q.points)} points", master.cells[q.name].source]
     for student, result in results.items():
         result = add_by_hand(result, given)
-        path = Path(result["path"])
-        write_text(path.with_suffix(".json"), json.dumps(result, indent=1))
-        write_text(path.with_suffix(".xml"), junit(result))
-        write_text(path.with_suffix(".html"), page.render(result, number=number))
+        path = str(out / "students" / names[student])
+        write_text(path + ".json", json.dumps(result, indent=1))
+        write_text(path + ".xml", junit(result))
+        write_text(path + ".html", page.render(result, number=number))
         rows.append(result | {q["name"]: q["points"] for q in result["questions"]}
                     | {"flags": "; ".join(result["flags"]), "waiting": result["by_hand"]})
         for q in result["questions"] if by_hand else []:
@@ -282,7 +284,8 @@ def write_reports(out, master, results, given):
                 points, comment = given.get((student, q["name"]), (None, ""))
                 hand_rows.append({"student": student, "question": q["name"], "points": points,
                                   "out_of": q["out_of"], "comment": comment})
-                sheet += [f"## {student}: {q['name']}", q["answer"] or "(no answer)"]
+                seed = "" if result["seed"] is None else f", SEED = {result['seed']}"
+                sheet += [f"## {student}: {q['name']}{seed}", q["answer"] or "(no answer)"]
     write_table(out / "grades.csv", ["student", "points", "out_of", "waiting", "status",
                                      *(q.name for q in master.questions), "flags", "reason",
                                      "file"], rows)
@@ -345,7 +348,7 @@ def command_release(args):
     for name, text in releases.items():
         (args.out / name).parent.mkdir(parents=True, exist_ok=True)
         write_text(args.out / name, text)
-    print(f"{len(releases)} files in {args.out}")
+    print("\n".join(str(args.out / name) for name in releases))
 
 
 def command_check(args):
@@ -374,6 +377,8 @@ def command_grade(args):
     submissions = collect(args.submissions, master.name)
     seeds = read_seeds(args.seeds) if args.seeds else None
     given = read_by_hand(args.out / "by_hand.csv", master)
+    if seeds:
+        with_seed(master, 0)  # that it has a place for them
     grader = Grader(master, limits_of(args))
     # Does it work here at all? Better said now than by a class of zeros.
     own = grader.grade(read_submission(master.notebook, master))
