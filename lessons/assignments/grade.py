@@ -205,7 +205,8 @@ def grade_class(grader, submissions, out, jobs, seeds):
             before = json.loads((out / "students" / f"{names[student]}.json").read_text())
         except (OSError, ValueError):
             before = {}
-        if before.get("fingerprint") == result["fingerprint"] and before["status"] != "failed":
+        if isinstance(before, dict) and before.get("fingerprint") == result["fingerprint"] and (
+                before["status"] != "failed"):
             results[student] = before
         else:
             open_ones.append((result, data))
@@ -247,16 +248,14 @@ def grade_class(grader, submissions, out, jobs, seeds):
 
 
 def add_by_hand(result, given):
-    """A copy of a result with the points that a person has given."""
+    """A copy of a result with the points that a person has given, and the sums anew."""
     result = copy.deepcopy(result)
     for question in result["questions"]:
-        points, comment = given.get((result["student"], question["name"]), (None, ""))
-        if question["points"] is None:
-            question["message"] = comment
-            if points is not None:
-                question["points"] = points
-                result["points"] += points
-                result["by_hand"] -= question["out_of"]
+        if question["by_hand"]:
+            question["points"], question["message"] = given.get(
+                (result["student"], question["name"]), (None, ""))
+    result["points"] = sum(q["points"] or 0 for q in result["questions"])
+    result["by_hand"] = sum(q["out_of"] for q in result["questions"] if q["points"] is None)
     return result
 
 
@@ -279,17 +278,21 @@ def write_reports(out, master, results, given):
         write_text(path + ".html", page.render(result, number=number))
         rows.append(result | {q["name"]: q["points"] for q in result["questions"]}
                     | {"flags": "; ".join(result["flags"]), "waiting": result["by_hand"]})
-        for q in result["questions"] if by_hand else []:
-            if q["name"] in [b.name for b in by_hand]:
-                points, comment = given.get((student, q["name"]), (None, ""))
-                hand_rows.append({"student": student, "question": q["name"], "points": points,
-                                  "out_of": q["out_of"], "comment": comment})
+        for q in result["questions"]:
+            if q["by_hand"]:
+                hand_rows.append({"student": student, "question": q["name"], "points": q["points"],
+                                  "out_of": q["out_of"], "comment": q["message"]})
                 seed = "" if result["seed"] is None else f", SEED = {result['seed']}"
                 sheet += [f"## {student}: {q['name']}{seed}", q["answer"] or "(no answer)"]
     write_table(out / "grades.csv", ["student", "points", "out_of", "waiting", "status",
                                      *(q.name for q in master.questions), "flags", "reason",
                                      "file"], rows)
     if by_hand:
+        here = {(row["student"], row["question"]) for row in hand_rows}
+        hand_rows += [{"student": student, "question": question, "points": points,
+                       "comment": comment}  # of somebody who is not in this class: kept
+                      for (student, question), (points, comment) in given.items()
+                      if (student, question) not in here]
         write_table(out / "by_hand.csv", ["student", "question", "points", "out_of", "comment"],
                     hand_rows)
         write_text(out / "by_hand.md", "\n\n".join(sheet) + "\n")

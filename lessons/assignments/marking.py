@@ -126,7 +126,7 @@ class Grader:
             message = "" if q.test is None or q.name in work.passed else work.message(q)
             points = None if q.test is None else q.points if q.name in work.passed else 0
             questions.append({"name": q.name, "points": points, "out_of": q.points,
-                              "message": message, "answer": text})
+                              "by_hand": q.test is None, "message": message, "answer": text})
         flags = list(submission.notes) + work.flags
         if work.bent:
             flags.insert(0, "a cell that must fail did not: asserts, or what tests rest on, were "
