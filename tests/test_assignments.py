@@ -450,11 +450,12 @@ def class_folder(root):
                        "eve.pdf": "E", "__MACOSX/ann.ipynb": "x", ".DS_Store": "x"}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
+    (root / "fay" / "empty").mkdir(parents=True)
     return root
 
 
 EXPECTED = {"ann": (b"A", None), "ben": (b"B", None), "cleo": (b"", "2 notebooks"),
-            "dan": (b"D2", None), "eve.pdf": (b"", "no notebook")}
+            "dan": (b"D2", None), "eve.pdf": (b"", "no notebook"), "fay": (b"", "no notebook")}
 
 
 def check_collected(found):

@@ -53,11 +53,11 @@ def collect(path, assignment):
     Returns {student: (file name, bytes, None) or (file name, b"", reason)}, sorted.
     """
     if path.is_dir():
-        files = {p.relative_to(path).as_posix(): p for p in sorted(path.rglob("*"))
-                 if not p.is_dir() or p.is_symlink()}
+        files = {p.relative_to(path).as_posix() + "/" * (p.is_dir() and not p.is_symlink()): p
+                 for p in sorted(path.rglob("*"))}
     elif zipfile.is_zipfile(path):
         archive = zipfile.ZipFile(path)
-        files = {i.filename: i for i in archive.infolist() if not i.is_dir()}
+        files = {i.filename: i for i in archive.infolist()}
     else:
         raise InputError(f"{shown(path)} is no folder and no .zip; give what the submissions are "
                          "in.")
@@ -65,7 +65,8 @@ def collect(path, assignment):
              if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)}
     tops = {PurePosixPath(name).parts[0] for name in files}
     if path.is_file() and len(tops) == 1 and any(name.count("/") > 1 for name in files):
-        files = {name.split("/", 1)[1]: f for name, f in files.items()}  # a folder was zipped
+        files = {name.split("/", 1)[1]: f for name, f in files.items() if name.count("/") > 1
+                 or not name.endswith("/")}  # a folder was zipped
 
     def read(name):
         f = files[name]
@@ -86,7 +87,7 @@ def collect(path, assignment):
 
     too_large = f"it is larger than {LARGEST_NOTEBOOK / 1e6:.0f} MB; clear its outputs"
     by_student = {}
-    for name in files:
+    for name in files:  # those of folders end in /
         top = PurePosixPath(name).parts[0]
         student = top if "/" in name or not top.endswith(".ipynb") else top.removesuffix(".ipynb")
         by_student.setdefault(student, []).append(name)
@@ -101,7 +102,8 @@ def collect(path, assignment):
             found[student] = (names[0], b"", f"it holds {len(notebooks)} notebooks, and not one "
                               f"alone is named {prefix}*.ipynb")
         else:
-            found[student] = names[0], b"", "it is no notebook (.ipynb)"
+            found[student] = (names[0], b"", "it holds no notebook (.ipynb)" if "/" in names[0]
+                              else "it is no notebook (.ipynb)")
     if not found:
         raise InputError(f"{shown(path)} holds no submissions; put one .ipynb or one folder per "
                          "student into it.")
@@ -114,13 +116,12 @@ def read_table(path, columns):
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{shown(path)} cannot be read as CSV in UTF-8 ({error}).") from None
-    lines = text.splitlines()
-    semicolons = lines and lines[0].count(";") > lines[0].count(",")  # Excel, in half of Europe
-    rows = list(csv.DictReader(lines, delimiter=";" if semicolons else ","))
-    if not lines or not set(columns) <= set(csv.DictReader(lines[:1], delimiter=";" if semicolons
-                                                           else ",").fieldnames or []):
+    first = text.partition("\n")[0]
+    semicolons = first.count(";") > first.count(",")  # Excel, in half of Europe
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
+    if not set(columns) <= set(rows.fieldnames or []):
         raise InputError(f"{shown(path)} needs the columns {', '.join(columns)} in its first line.")
-    return rows
+    return list(rows)
 
 
 def write_table(path, columns, rows):
