@@ -264,11 +264,13 @@ def graded(tmp_path_factory):
     (root / "submissions").mkdir()
     for student, (make, _, _) in CLASS.items():
         (root / "submissions" / f"{student}.ipynb").write_text(make(master))
+    (root / "tmp").mkdir()
     (root / "submissions" / "photo.jpg").write_bytes(b"no notebook")
     (root / "submissions" / "broken.ipynb").write_text('{"cells": [')
     out, err = run("grade", path, root / "submissions", "--out", root / "grades", "--jobs", 2,
                    "--cell-timeout", 4, "--time", 60,
-                   env=os.environ | {"SECRET_KEY": "x", "PYTEST_ADDOPTS": "-x"})
+                   env=os.environ | {"SECRET_KEY": "x", "PYTEST_ADDOPTS": "-x",
+                                     "TMPDIR": str(root / "tmp")})
     assert f"{len(CLASS)} graded, 2 refused, 0 failed" in out
     return root / "grades"
 
@@ -297,7 +299,8 @@ def test_no_bad_submission_stops_the_class(graded):
         assert result_of(graded, student)["seconds"] < 70
 
 
-def test_nothing_keeps_running(graded):
+def test_nothing_is_left_behind(graded):
+    assert not list((graded.parent / "tmp").iterdir())
     left = [p for p in psutil.process_iter(["cmdline"])
             if "time.sleep(987654)" in " ".join(p.info["cmdline"] or [])]
     assert not left

@@ -12,6 +12,7 @@ import re
 import site
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -51,27 +52,29 @@ class Runners:
     def run(self, command, request, seconds):
         """Start `command`, give it the request on stdin; (stdout, stderr, whether it ended by
         itself). After `seconds` it is killed; whatever happened, nothing of it is left running."""
-        with self.lock:
-            if self.stopped:
-                raise Stopped
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=environment(), start_new_session=True, text=True, encoding="utf-8",
-                errors="replace")
-            self.alive[process.pid] = process
-        try:
-            out, err = process.communicate(request, timeout=seconds)
-            ended = process.returncode == 0
-        except subprocess.TimeoutExpired:
-            kill(process)
-            (out, err), ended = process.communicate(), False
-        with self.lock:
-            del self.alive[process.pid]
-            # A runner that was killed from below leaves orphans, which are ours since guard().
-            for child in psutil.Process().children() if not ended else []:
-                if child.pid not in self.alive:
-                    kill(child)
-                    child.wait(5)
+        # The runner can't remove its own scratch folder when it is killed: so it is in this one.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            with self.lock:
+                if self.stopped:
+                    raise Stopped
+                process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    env=environment() | {"TMPDIR": scratch}, start_new_session=True, text=True,
+                    encoding="utf-8", errors="replace")
+                self.alive[process.pid] = process
+            try:
+                out, err = process.communicate(request, timeout=seconds)
+                ended = process.returncode == 0
+            except subprocess.TimeoutExpired:
+                kill(process)
+                (out, err), ended = process.communicate(), False
+            with self.lock:
+                del self.alive[process.pid]
+                # A runner that was killed from below leaves orphans, which are ours since guard().
+                for child in psutil.Process().children() if not ended else []:
+                    if child.pid not in self.alive:
+                        kill(child)
+                        child.wait(5)
         if self.stopped:
             raise Stopped
         return out, err, ended

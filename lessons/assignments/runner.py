@@ -11,11 +11,13 @@ The kernel, and so the student's code, inherits neither stdin nor stdout: it can
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
+import matplotlib
 import psutil
 import pytest
 
@@ -114,15 +116,20 @@ def main():
         path = Path(scratch, "assignment.ipynb")
         path.write_text(json.dumps(request["notebook"]), encoding="utf-8")
         os.chdir(scratch)
+        fonts = Path(scratch, "matplotlib")
+        fonts.mkdir()  # matplotlib lists the machine's fonts once, which can take half a minute
+        for known in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):
+            shutil.copy(known, fonts)
         os.environ |= {"HOME": scratch, "TMPDIR": scratch, "IPYTHONDIR": scratch,
                        "JUPYTER_CONFIG_DIR": scratch, "JUPYTER_RUNTIME_DIR": scratch,
-                       "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
+                       "MPLCONFIGDIR": str(fonts), "CUDA_VISIBLE_DEVICES": "",
+                       "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
                        # no plugin that happens to be installed: one shuffles, another retries
                        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         pytest.main([str(path), "-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env",
-                            f"--nbval-cell-timeout={request['cell_timeout']:g}",
-                            f"--rootdir={scratch}", "-c", os.devnull, "--noconftest",
-                            "-p", "no:cacheprovider"], plugins=[Recorder(say)])
+                     f"--nbval-cell-timeout={request['cell_timeout']:g}",
+                     f"--rootdir={scratch}", "-c", os.devnull, "--noconftest",
+                     "-p", "no:cacheprovider"], plugins=[Recorder(say)])
         kill_below(psutil.Process())
 
 
