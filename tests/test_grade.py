@@ -339,7 +339,7 @@ def test_points_by_hand_are_added_and_nothing_is_run_again(graded):
         run("grade", root / "m_small.ipynb", root / "submissions", "--out", graded,
             "--cell-timeout", 4, "--time", 60)
         row = table(graded / "grades.csv")["honest"]
-        assert row["waiting"] == "0" and row["m-essay"] == points
+        assert row["waiting"] == "0" and float(row["m-essay"]) == float(points)
         assert float(row["points"]) == 5 + float(points)
     assert "well seen" in (graded / "students" / "honest.html").read_text()
     assert (graded / "students" / "loops.json").read_text() == kept
@@ -430,6 +430,21 @@ def test_an_interrupted_class_goes_on_where_it_stopped(tmp_path, sent, code):
 
 
 # ---- the commands --------------------------------------------------------------------------------
+
+
+def test_a_kernel_that_does_not_come_up_is_tried_again(tmp_path):
+    """Every other runner hangs, as it does when two kernels take the same port."""
+    path = write_master(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.ipynb").write_text(answered()(cells.read_master(path)))
+    runner = tmp_path / "runner.sh"
+    runner.write_text(f"""echo x >> {tmp_path}/count
+        [ $(( $(wc -l < {tmp_path}/count) % 2 )) = 0 ] || sleep 987654
+        exec {sys.executable} {FOLDER}/runner.py""")
+    run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--time", 10, "--runner",
+        f"sh {runner}")
+    result = result_of(tmp_path / "out", "a")
+    assert result["points"] == 5 and not result["flags"]
 
 
 def test_students_with_numbers_of_their_own(tmp_path):

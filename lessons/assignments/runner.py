@@ -34,6 +34,7 @@ class Recorder:
         for file in {item.path for item in session.items}:
             file.unlink()  # it has been read; the hidden tests in it are not for the kernel
 
+    @pytest.hookimpl(trylast=True)  # when there is a kernel
     def pytest_runtest_setup(self, item):
         self.say(start=item.cell.metadata["label"])
 
