@@ -108,6 +108,21 @@ def split_and_lose(notebook):
     notebook.cells[3].metadata = {}
 
 
+def edit_setup(notebook):
+    notebook.cells[1].source += "\ntwice = 2\nSEED = 99"
+
+
+def two_own(notebook):
+    own_cell(2, "twice = 2")(notebook)
+    own_cell(len(notebook.cells), "while True: pass")(notebook)
+
+
+def first_a_draft(notebook):
+    draft = nbformat.from_dict(notebook.cells[2])
+    draft.id, draft.source = "draft", WRONG + "\nassert double(1) == 2"
+    notebook.cells.insert(2, draft)
+
+
 TRANSFORMER = """
 def without_asserts(lines):
     return ["pass\\n"] if any("assert" in line for line in lines) else lines
@@ -119,12 +134,6 @@ class NoAssert(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.copy_location(ast.Pass(), node)
 get_ipython().ast_transformers.append(NoAssert())
-"""
-SWALLOW = """
-get_ipython().set_custom_exc((AssertionError,), lambda *everything: None)
-"""
-SILENT = """
-get_ipython().showtraceback = lambda *everything, **named: None
 """
 SHADOW = """
 import torch
@@ -139,6 +148,35 @@ async def run_cell_async(text, *rest, **named):
     return await run_as_before(text, *rest, **named)
 shell.run_cell_async = run_cell_async
 """
+FILTER = """
+get_ipython().input_transformers_post.append(
+    lambda lines: [line for line in lines if "double(" not in line] or ["pass\\n"])
+"""
+NO_ERROR_SHOWN = {  # IPython shows no error for these, by which nbval goes
+    "bdb": "import bdb; raise bdb.BdbQuit", "usage": "get_ipython().run_line_magic('nonsense', '')",
+    "group": "raise BaseExceptionGroup('x', [ValueError()])",
+    "surrogate": "raise ValueError('\\ud800')",
+    "idle": "k = get_ipython().kernel; k.session.send(k.iopub_socket, 'status', "
+            "{'execution_state': 'idle'}, parent=k.get_parent('shell')); raise ValueError"}
+FORKS = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    end = time.time() + 30
+    while time.time() < end:
+        if os.fork():
+            os._exit(0)
+        time.sleep(0.001)
+    os._exit(0)
+"""
+LOOPS_AND_PRINTS = DOUBLE.replace("return x + x", """
+    import time
+    while True:
+        try:
+            time.sleep(0.5)
+            print("x")
+        except BaseException:
+            pass""")
 IGNORE_INTERRUPTS = """
 import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -221,6 +259,20 @@ CLASS = {
     "magic": (answered("%%time\n" + DOUBLE), 5, None),
     "asks": (answered(DOUBLE.replace("x + x", "float(input())")), 3, None),
     "hidden_only": (answered(DOUBLE.replace("x + x", "6")), 3, None),
+    "one_name_twice": (answered("scale = 2\n" + DOUBLE.replace("x + x", "scale * x"),
+                                "scale = 1\n" + NEXT.replace("1 +", "scale +")), 5, None),
+    "deletes": (answered(DOUBLE + "\ndel SEED"), 5, None),
+    "helper_in_the_first": (answered(
+        "one = 1\n" + DOUBLE.replace("return x + x", "while True: pass"),
+        NEXT.replace("1 +", "one +")), 3, "ran longer"),
+    "setup_edited": (answered(DOUBLE.replace("x + x", "twice * x"), change=edit_setup), 5,
+                     "m-setup was edited"),
+    "own_that_hangs": (answered(DOUBLE.replace("x + x", "twice * x"), change=two_own), 5, None),
+    "wrong_then_right": (answered(change=first_a_draft), 5, "more than once"),
+    "separator": (answered("# a\u2028b c d\n" + DOUBLE), 5, None),
+    "own_seed": (answered(DOUBLE, "SEED = 41\n" + NEXT.replace("1 + SEED", "42")), 2, None),
+    **{name: (answered(DOUBLE.replace("return x + x", text)), 3, None)
+       for name, text in NO_ERROR_SHOWN.items()},
     # the end of the kernel
     "exits": (answered("import os\nos._exit(0)"), 3, "ended the kernel"),
     "exits_in_a_test": (answered(DOUBLE.replace("return", "import os; os._exit(0);")), 3,
@@ -236,14 +288,15 @@ CLASS = {
     "loops_in_a_test": (answered(DOUBLE.replace("return x + x", "while True: pass")), 3,
                         "ran longer than 4 seconds"),
     "ignores_interrupts": (answered(DOUBLE + IGNORE_INTERRUPTS), 3, "ran longer than 4 seconds"),
+    "loops_and_prints": (answered(LOOPS_AND_PRINTS), 3, "ran longer than 4 seconds"),
+    "forks": (answered(DOUBLE + FORKS), 5, None),
     "memory": (answered(DOUBLE.replace("x + x", "len(bytearray(64 << 30))")), 3, None),
     "floods": (answered(DOUBLE + FLOOD), None, None),
     "daemon": (answered(DOUBLE + DAEMON), 5, None),
     # bent tests
     "transformer": (answered(WRONG + TRANSFORMER), 0, "tampered"),
     "syntax_tree": (answered(WRONG + AST), 0, "tampered"),
-    "swallows": (answered(WRONG + SWALLOW), 0, "tampered"),
-    "silent": (answered(WRONG + SILENT), 0, "tampered"),
+    "filtered": (answered(WRONG + FILTER), 0, "tampered"),
     "torch_bent": (answered(WRONG + SHADOW), 0, "tampered"),
     "builtins_bent": (answered(WRONG + "\nall = lambda _: True"), 0, "tampered"),
     "fake_run": (answered(WRONG + FAKE_RUN), 0, "tampered"),
@@ -433,13 +486,13 @@ def test_an_interrupted_class_goes_on_where_it_stopped(tmp_path, sent, code):
 
 
 def test_a_kernel_that_does_not_come_up_is_tried_again(tmp_path):
-    """Every other runner hangs, as it does when two kernels take the same port."""
+    """Every other runner gets no kernel, as it may happen when two of them take the same port."""
     path = write_master(tmp_path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.ipynb").write_text(answered()(cells.read_master(path)))
     runner = tmp_path / "runner.sh"
     runner.write_text(f"""echo x >> {tmp_path}/count
-        [ $(( $(wc -l < {tmp_path}/count) % 2 )) = 0 ] || sleep 987654
+        [ $(( $(wc -l < {tmp_path}/count) % 2 )) = 0 ] || exit 1
         exec {sys.executable} {FOLDER}/runner.py""")
     run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--time", 10, "--runner",
         f"sh {runner}")
@@ -452,7 +505,7 @@ def test_students_with_numbers_of_their_own(tmp_path):
     (tmp_path / "names.txt").write_text("Ann\nBen\n\nAnn\n")
     run("release", path, "--out", tmp_path / "out", "--students", tmp_path / "names.txt",
         "--first-seed", 40)
-    assert (tmp_path / "out" / "seeds.csv").read_text() == 'student,seed\n"Ann",40\n"Ben",41\n'
+    assert (tmp_path / "out" / "seeds.csv").read_text() == "student,seed\nAnn,40\nBen,41\n"
     master = cells.read_master(path)
     (tmp_path / "in").mkdir()
     for name, text in {"Ann_17_file": "return 41", "Ben": "return 41", "Cleo": "return 1"}.items():

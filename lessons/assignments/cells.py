@@ -28,6 +28,7 @@ LARGEST_NOTEBOOK = 25_000_000  # bytes: pictures in the outputs take room
 LARGEST_ANSWER = 100_000  # characters
 
 REGION = re.compile(r"^(\s*)### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\s*$")
+MARKER = re.compile(r"#.*\b(BEGIN|END)\s+(SOLUTION|HIDDEN)\w*", re.I)
 FIRST_LINE = re.compile(r"\s*(?:#|<!--)\s*([A-Za-z0-9_-]+)")
 SEED = re.compile(r"^SEED = \d+", re.M)
 
@@ -79,8 +80,9 @@ def read_notebook(data, name):
     return notebook
 
 
-def read_master(path):
-    """A master, or a release version, from a file; InputError says what is wrong with it."""
+def read_master(path, students=False):
+    """A master, or with `students` a student's own notebook, which may have cells twice; from a
+    file. InputError says what is wrong with it."""
     notebook = read_notebook(path.read_bytes(), path)
     cells, questions, answers, asked = {}, [], [], False
 
@@ -92,6 +94,8 @@ def read_master(path):
         if not isinstance(grader, dict):
             continue
         label = grader.get("grade_id")
+        if students and label in cells:
+            continue
         if not isinstance(label, str) or label in cells:
             raise wrong(f"the grade_id {label!r} is not a name, or is given twice")
         cells[label] = cell
@@ -181,6 +185,10 @@ def release(master):
     for cell in master.notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        left = MARKER.search(cell.source)
+        if left:
+            raise InputError(f"{master.name}: {left[0]!r} in the cell {cell.get('id')} would be "
+                             "released; is it mistyped, or in a cell without metadata?")
     return master.notebook
 
 
@@ -201,22 +209,22 @@ def parses(source):
     try:
         ast.parse(TransformerManager().transform_cell(source + "\n"))
         return True
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError, RuntimeError):
         return False
 
 
 def clean(source):
     """The text without nbval's marker comments: a `# NBVAL_SKIP` would skip the cell."""
-    return "\n".join("#" if line.strip().startswith("#")
-                     and line.strip().lstrip("#").strip() in comment_markers else line
-                     for line in source.splitlines())
+    return "".join("#" + line[len(line.splitlines()[0]):] if line.strip().startswith("#")
+                   and line.strip().lstrip("#").strip() in comment_markers else line
+                   for line in source.splitlines(keepends=True))
 
 
 @dataclass
 class Submission:
     """What counts of a student's notebook."""
 
-    answers: dict  # grade_id to text; what is missing or can't be used is not in it
+    answers: dict  # grade_id to texts; what is missing or can't be used is not in it
     own: dict  # grade_id, or "" for the top, to the texts of the student's cells behind it
     notes: list  # what was odd, in words for the instructor
 
@@ -225,18 +233,25 @@ def read_submission(notebook, master):
     """Find the answers to a master's questions in a student's notebook."""
     pieces, own, notes, last = {}, {}, [], ""
     wanted = {label for q in master.questions for label in q.answers}
-    order = []
+    room = 3 * LARGEST_ANSWER  # for cells of the student's own, all of them
+
+    def add_own(where, cell):
+        nonlocal room
+        room -= len(cell.source) + 1000  # a thousand characters, or one more cell
+        if cell.get("cell_type") == "code" and cell.source.strip() and room > 0:
+            own.setdefault(where, []).append(clean(cell.source))
+
     for cell in notebook.cells:
         label, by = label_of(cell, master.cells)
         if label is None:
-            if cell.get("cell_type") == "code" and cell.source.strip():
-                own.setdefault(last, []).append(clean(cell.source))
+            add_own(last, cell)
             continue
-        last = label
+        before, last = last, label
         kind = master.cells[label].cell_type
         if label not in wanted:
             if cell.source.strip() != visible_text(master.cells[label]).strip():
                 notes.append(f"{label} was edited; the master's was run")
+                add_own(before, cell)  # an import may have been added, or an answer merged into it
         elif cell.get("cell_type") != kind:
             notes.append(f"{label} is a {cell.get('cell_type')} cell, not {kind}: not taken")
         elif len(cell.source) > LARGEST_ANSWER:
@@ -244,16 +259,14 @@ def read_submission(notebook, master):
         else:
             if by != "metadata":
                 notes.append(f"{label} had lost its metadata; found by {by}")
-            if clean(cell.source) != "\n".join(cell.source.splitlines()):
+            if clean(cell.source) != cell.source:
                 notes.append(f"{label} had a marker comment of nbval: taken out")
-            order.append(label)
             pieces.setdefault(label, []).append(clean(cell.source))
     answers = {label: join(label, texts, master, notes) for label, texts in pieces.items()}
     for label in wanted - set(answers):
         if not any(note.startswith(label + " ") for note in notes):
             notes.append(f"{label} is missing")
-    first_seen = list(dict.fromkeys(order))
-    if first_seen != [label for label in master.cells if label in answers]:
+    if list(pieces) != [label for label in master.cells if label in pieces]:
         notes.append("the answers stand in another order; the master's was taken")
     return Submission(answers, own, notes)
 
@@ -264,71 +277,86 @@ def visible_text(cell):
 
 
 def join(label, texts, master, notes):
-    """One answer out of the cells of one name: a split cell is put together again, and of copies
-    the last definition counts, as it would in Jupyter."""
+    """The cells of one name as texts to run one after the other, as Jupyter would: of copies the
+    later definition counts. A cell that was split becomes one again."""
     if len(texts) == 1:
-        return texts[0]
+        return texts
     untouched = stub(master.cells[label].source) or master.cells[label].source
     texts = [t for t in texts if t.strip() != untouched.strip()] or texts[-1:]
     notes.append(f"{label} is there more than once; the later text counts")
-    if len(texts) > 1 and not parses("\n".join(texts)):
-        texts = [t for t in texts if parses(t)] or texts
-    return "\n".join(texts)
+    whole = "\n".join(texts)
+    return [whole] if not all(map(parses, texts)) and parses(whole) else texts
 
 
-def assemble(master, submission, own=False, question=None):
+def assemble(master, submission, own=False, questions=None, others=False, without=()):
     """The notebook to run: the master's cells with the student's answers.
 
-    own       the student's other code cells too, where they stood
-    question  only this question and the locked cells
+    own        the student's other code cells too, where they stood
+    questions  names of the only questions to ask; None: all
+    others     the answers to the other questions too, without their tests
+    without    texts to leave out
 
     Each cell carries metadata: its `label` and its `part` (locked, answer, own, test, hidden or
-    canary). Hidden tests come last, so that no answer sees them in the history
-    of the kernel before the visible ones are through. In front of every test stands a canary: a
-    cell that must fail. If it passes, something keeps asserts from failing.
+    canary). Hidden tests come last, so that no answer sees them in the history of the kernel
+    before the visible ones are through. In front of every test stands a canary: a cell that must
+    fail. If it passes, something keeps asserts from failing.
     """
-    tests = {q.test: q for q in master.questions if q.test}
-    chosen = {q.name: q for q in master.questions if question in (None, q.name)}
-    answers = {label for q in chosen.values() for label in q.answers if q.test}
+    chosen = [q for q in master.questions if q.test and (not questions or q.name in questions)]
+    tests = {q.test for q in chosen}
+    answers = {label for q in (master.questions if others else chosen) if q.test
+               for label in q.answers}
     cells, hidden = [], []
+    # whatever an answer does to SEED, the tests ask about the student's own
+    lines = [SEED.search(cell.source) for cell in master.cells.values()
+             if cell.metadata.nbgrader.get("locked")]
+    seed = "".join(f"{line[0]}\n" for line in lines if line)
 
-    def add(where, source, **metadata):
-        where.append(nbformat.v4.new_code_cell(source, metadata=metadata))
+    def add(where, source, label, part):
+        where.append(nbformat.v4.new_code_cell(source, metadata={"label": label, "part": part}))
 
     def add_test(where, source, label, part):
-        add(where, canary(), label=label, part="canary")
-        add(where, source, label=label, part=part)
+        add(where, canary(source), label, "canary")
+        add(where, seed + source, label, part)
 
     def add_own(label):
         for text in submission.own.get(label, []) if own else []:
+            if text in without:
+                continue
             if cells and label in answers and not (parses(cells[-1].source) and parses(text)):
                 cells[-1].source += "\n" + text  # an answer cell that was split
             else:
-                add(cells, text, label=label, part="own")
+                add(cells, text, label, "own")
 
     add_own("")
     for label, cell in master.cells.items():
         if label in tests:
-            if tests[label].name in chosen:
-                visible, secret = hidden_tests(cell.source)
-                add_test(cells, visible, label, "test")
-                if secret:
-                    add_test(hidden, secret, label, "hidden")
-        elif label in answers and label in submission.answers:
-            add(cells, submission.answers[label], label=label, part="answer")
-        elif cell.cell_type == "code" and not cell.metadata.nbgrader.get("solution"):
-            add(cells, cell.source, label=label, part="locked")
+            visible, secret = hidden_tests(cell.source)
+            add_test(cells, visible, label, "test")
+            if secret:
+                add_test(hidden, secret, label, "hidden")
+        elif label in answers:
+            for text in submission.answers.get(label, []):
+                if text not in without:
+                    add(cells, text, label, "answer")
+        elif cell.cell_type == "code" and not cell.metadata.nbgrader.get(
+                "solution") and not cell.metadata.nbgrader.get("grade"):
+            add(cells, cell.source, label, "locked")
         add_own(label)
     return nbformat.v4.new_notebook(cells=cells + hidden)
 
 
-def canary():
-    """The text of a cell that fails, unless somebody has bent asserts, or what tests rest on."""
+def canary(test):
+    """The text of a cell that fails, unless somebody has bent asserts, or what tests rest on.
+
+    It is one line that holds all words of the test, for what drops or changes lines by a word.
+    """
     a, b = secrets.randbelow(900) + 100, secrets.randbelow(900) + 1000
-    return (f"import sys\n"
-            f"torch = sys.modules.get('torch')\n"
-            f"assert ({a} == {b} or all([{a} == {b}]) or any([{a} == {b}]) or abs({a}) == {b}\n"
-            f"        or len([{a}]) == {b} or isinstance({a}, str) or max([{a}]) == {b}\n"
-            f"        or torch and torch.equal(torch.tensor([{a}]), torch.tensor([{b}]))\n"
-            f"        or torch and torch.allclose(torch.tensor([{a}.0]), torch.tensor([{b}.0]))\n"
-            f"        ), {secrets.randbelow(10**9)}")
+    bent = [f"{a} == {b}", f"all([{a} == {b}])", f"any([{a} == {b}])", f"isinstance({a}, str)",
+            f"len([{a}]) != 1", f"max([{a}, {b}]) != {b}", f"min([{a}, {b}]) != {a}",
+            f"abs(-{a}) != {a}", f"sum([{a}, {b}]) != {a + b}", f"round({a}.2) != {a}",
+            f"float({a}) != {a}", f"int({a}.5) != {a}", f"tuple([{a}]) != ({a},)",
+            f"sorted([{b}, {a}]) != [{a}, {b}]", f"set([{a}]) == set([{b}])",
+            f"torch and torch.equal(torch.tensor([{a}]), torch.tensor([{b}]))",
+            f"torch and torch.allclose(torch.tensor({a / b}), torch.tensor({a / b + 1e-3}))"]
+    return (f"import sys; torch = sys.modules.get('torch')\n"
+            f"assert {' or '.join(bent)}, {secrets.randbelow(10**9)!r} and {test!r}")

@@ -14,8 +14,10 @@ import copy
 import csv
 import hashlib
 import io
+import itertools
 import json
 import logging
+import lzma
 import os
 import re
 import shlex
@@ -32,6 +34,7 @@ import jinja2
 import nbformat
 from cells import (
     LARGEST_NOTEBOOK,
+    MARKER,
     read_master,
     read_notebook,
     read_submission,
@@ -56,17 +59,21 @@ def collect(path, assignment):
         files = {p.relative_to(path).as_posix() + "/" * (p.is_dir() and not p.is_symlink()): p
                  for p in sorted(path.rglob("*"))}
     elif zipfile.is_zipfile(path):
-        archive = zipfile.ZipFile(path)
-        files = {i.filename: i for i in archive.infolist()}
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            raise InputError(f"{shown(path)} is a damaged .zip ({error}); download it "
+                             "again.") from None
+        files = {i.filename: i for i in archive.infolist() if PurePosixPath(i.filename).parts}
     else:
         raise InputError(f"{shown(path)} is no folder and no .zip; give what the submissions are "
                          "in.")
     files = {name: f for name, f in files.items()
              if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)}
     tops = {PurePosixPath(name).parts[0] for name in files}
-    if path.is_file() and len(tops) == 1 and any(name.count("/") > 1 for name in files):
-        files = {name.split("/", 1)[1]: f for name, f in files.items() if name.count("/") > 1
-                 or not name.endswith("/")}  # a folder was zipped
+    if path.is_file() and len(tops) == 1 and sum(name.endswith(".ipynb") for name in files) > 1:
+        files = {name.split("/", 1)[1]: f for name, f in files.items()
+                 if name.partition("/")[2]}  # a folder was zipped
 
     def read(name):
         f = files[name]
@@ -82,7 +89,7 @@ def collect(path, assignment):
             with archive.open(f) as opened:  # what the archive says of its sizes may be a lie
                 return name, opened.read(LARGEST_NOTEBOOK + 1), None
         except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, ValueError,
-                zlib.error) as error:
+                EOFError, zlib.error, lzma.LZMAError) as error:
             return name, b"", f"it cannot be read ({error})"
 
     too_large = f"it is larger than {LARGEST_NOTEBOOK / 1e6:.0f} MB; clear its outputs"
@@ -96,7 +103,9 @@ def collect(path, assignment):
         notebooks = [n for n in names if n.endswith(".ipynb")]
         prefix = assignment.split("_")[0]
         named = [n for n in notebooks if PurePosixPath(n).name.startswith(prefix)]
-        if len(notebooks) == 1 or len(named) == 1:
+        if any("/" in n for n in names) and any("/" not in n for n in names):
+            found[student] = names[0], b"", "a file and a folder have this name; leave one of them"
+        elif len(notebooks) == 1 or len(named) == 1:
             found[student] = read(named[0] if len(named) == 1 else notebooks[0])
         elif notebooks:
             found[student] = (names[0], b"", f"it holds {len(notebooks)} notebooks, and not one "
@@ -121,7 +130,10 @@ def read_table(path, columns):
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
     if not set(columns) <= set(rows.fieldnames or []):
         raise InputError(f"{shown(path)} needs the columns {', '.join(columns)} in its first line.")
-    return list(rows)
+    try:
+        return [{key: value or "" for key, value in row.items() if key} for row in rows]
+    except csv.Error as error:
+        raise InputError(f"{shown(path)} cannot be read as CSV ({error}).") from None
 
 
 def write_table(path, columns, rows):
@@ -133,6 +145,11 @@ def write_table(path, columns, rows):
         table.writerow([f"'{value}" if str(value).startswith(("=", "+", "-", "@")) else value
                         for value in ("" if row.get(c) is None else row[c] for c in columns)])
     write_text(path, buffer.getvalue())
+
+
+def plain(text):
+    """Without the apostrophe that write_table puts in front of a formula."""
+    return re.sub(r"^'(?=[=+@-])", "", text)
 
 
 def write_text(path, text):
@@ -148,7 +165,7 @@ def seed_of(student, seeds):
 def read_seeds(path):
     seeds = {}
     for number, row in enumerate(read_table(path, ["student", "seed"]), 2):
-        if not re.fullmatch(r"\d{1,9}", (row["seed"] or "").strip()) or row["student"] in seeds:
+        if not re.fullmatch(r"\d{1,9}", row["seed"].strip()) or row["student"] in seeds:
             raise InputError(f"{shown(path)}, line {number}: a student stands there once, with a "
                              f"whole number as seed, not {shown(row['seed'])}.")
         seeds[row["student"]] = int(row["seed"])
@@ -162,7 +179,7 @@ def read_by_hand(path, master):
     if not path.exists():
         return given
     for number, row in enumerate(read_table(path, ["student", "question", "points", "comment"]), 2):
-        question, text = row["question"], (row["points"] or "").strip().replace(",", ".")
+        question, text = row["question"], row["points"].strip().replace(",", ".")
         try:
             points = float(text) if text else None
         except ValueError:
@@ -171,13 +188,14 @@ def read_by_hand(path, master):
             raise InputError(f"{shown(path)}, line {number}: points for a question by hand are "
                              f"from 0 to what it is worth, not {shown(text)} for "
                              f"{shown(question)}.")
-        given[row["student"].removeprefix("'"), question] = points, row["comment"] or ""
+        given[plain(row["student"]), question] = points, plain(row["comment"])
     return given
 
 
 def file_names(students):
     """A file name, without its ending, for each student, whatever their names hold."""
-    names = {s: re.sub(r"[^\w.() -]", "_", s)[:80].strip(". ") for s in students}
+    names = {s: re.sub(r"[^\w.() -]", "_", s).encode()[:150].decode(errors="ignore").strip(". ")
+             for s in students}  # file systems take 255 bytes
     folded = [name.casefold() for name in names.values()]
     for student, name in names.items():
         if name != student or folded.count(name.casefold()) > 1:
@@ -284,7 +302,10 @@ def write_reports(out, master, results, given):
                 hand_rows.append({"student": student, "question": q["name"], "points": q["points"],
                                   "out_of": q["out_of"], "comment": q["message"]})
                 seed = "" if result["seed"] is None else f", SEED = {result['seed']}"
-                sheet += [f"## {student}: {q['name']}{seed}", q["answer"] or "(no answer)"]
+                sheet += [f"## {student}: {q['name']}{seed}",
+                          # quoted: an open code fence must not swallow the next one
+                          "\n".join("> " + line for line in q["answer"].splitlines())
+                          or "(no answer)"]
     write_table(out / "grades.csv", ["student", "points", "out_of", "waiting", "status",
                                      *(q.name for q in master.questions), "flags", "reason",
                                      "file"], rows)
@@ -306,7 +327,8 @@ def number(value):
 
 def junit(result):
     """One student's questions as JUnit XML, which CI systems read."""
-    suite = ElementTree.Element("testsuite", name=f"{result['master']}: {result['student']}",
+    suite = ElementTree.Element("testsuite", name=ESCAPES.sub(
+        "", f"{result['master']}: {result['student']}"),
                                 tests=str(len(result["questions"])))
     for q in result["questions"]:
         case = ElementTree.SubElement(suite, "testcase", name=q["name"],
@@ -329,12 +351,17 @@ def junit(result):
 def command_release(args):
     students = [None]
     if args.students:
-        students = args.students.read_text(encoding="utf-8-sig").split("\n")
+        try:
+            students = args.students.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError:
+            raise InputError(f"{shown(args.students)} is not in UTF-8; save it so.") from None
         students = list(dict.fromkeys(s.strip() for s in students if s.strip()))
         for student in students:
-            if "/" in student or "\\" in student or student.startswith("."):
+            if not student.isprintable() or set(student) & set("/\\") or (
+                    student.startswith(".") or student == "seeds.csv" or len(student) > 80):
                 raise InputError(f"{shown(student)} in {shown(args.students)} can't be the name of "
-                                 "a folder; leave out / and \\ and a leading dot.")
+                                 "a folder; leave out / and \\ and a leading dot, and shorten it "
+                                 "to 80 letters.")
     releases = {}
     for path in args.master:
         master = read_master(path)
@@ -342,11 +369,13 @@ def command_release(args):
             version = with_seed(master, number + args.first_seed) if student else master
             releases[Path(student or "", path.name)] = nbformat.writes(release(version)) + "\n"
     if students[0]:
-        releases["seeds.csv"] = "student,seed\n" + "".join(
-            f'"{s}",{n}\n' for n, s in enumerate(students, args.first_seed))
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(
+            [("student", "seed"), *zip(students, itertools.count(args.first_seed), strict=False)])
+        releases["seeds.csv"] = buffer.getvalue()
     for name, text in releases.items():
         path = args.out / name
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        if path.exists() and path.read_bytes() != text.encode():
             raise InputError(f"{shown(path)} is there and differs: it may be somebody's work. Give "
                              "another --out, or delete it.")
     for name, text in releases.items():
@@ -358,7 +387,10 @@ def command_release(args):
 def command_check(args):
     code = 0
     for path in args.notebook:
-        master = read_master(path)
+        master = read_master(path, students=True)
+        if any(MARKER.search(cell.source) for cell in master.notebook.cells):
+            raise InputError(f"{shown(path)} holds the solutions: it is the master; give your own "
+                             "notebook.")
         submission = read_submission(master.notebook, master)
         submission.notes.clear()  # it is compared with itself
         result = Grader(master, limits_of(args)).grade(submission)
@@ -378,6 +410,7 @@ def command_check(args):
 
 def command_grade(args):
     master = read_master(args.master)
+    args.out = args.out or Path("grades", master.name)
     submissions = collect(args.submissions, master.name)
     seeds = read_seeds(args.seeds) if args.seeds else None
     given = read_by_hand(args.out / "by_hand.csv", master)
@@ -445,7 +478,7 @@ def parser():
     grade.add_argument("master", type=Path, help="the master notebook")
     grade.add_argument("submissions", type=Path,
                        help="a folder or .zip with one notebook or one folder per student")
-    grade.add_argument("--out", type=Path, default=Path("grades"), help="a folder (grades)")
+    grade.add_argument("--out", type=Path, help="a folder (grades/ and the master's name)")
     grade.add_argument("--seeds", type=Path, metavar="FILE", help="the seeds.csv of release")
     grade.add_argument("--jobs", type=at_least(int, 1), default=1, metavar="N",
                        help="submissions at a time, one core each (1)")

@@ -23,7 +23,9 @@ from cells import assemble, hidden_tests
 from runner import kill_below
 
 # colours of a terminal, and control characters: neither HTML nor XML can have them
-ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+MISSING = "no answer: the cell is missing, or is no code cell"
+UNANSWERED = "not answered yet"
 RUNNER = str(Path(__file__).with_name("runner.py"))
 
 
@@ -68,13 +70,17 @@ class Runners:
             except subprocess.TimeoutExpired:
                 kill(process)
                 (out, err), ended = process.communicate(), False
+            except BaseException:  # Ctrl-C
+                kill(process)
+                raise
             with self.lock:
                 del self.alive[process.pid]
                 # A runner that was killed from below leaves orphans, which are ours since guard().
-                for child in psutil.Process().children() if not ended else []:
+                for child in psutil.Process().children():
                     if child.pid not in self.alive:
                         kill(child)
-                        child.wait(5)
+                        with contextlib.suppress(psutil.Error):
+                            child.wait(1)
         if self.stopped:
             raise Stopped
         return out, err, ended
@@ -120,12 +126,12 @@ class Grader:
         start = time.monotonic()
         work = Work(self, master, submission, start + self.limits.total)
         work.attempt(own=False)
-        if submission.own and not work.full():
-            # an answer may rest on a cell of the student's own
-            work.attempt(own=True)
+        if submission.own and len(work.passed) < len(work.tests):
+            work.attempt(own=True)  # an answer may rest on a cell of the student's own
         questions = []
         for q in master.questions:
-            text = "\n\n".join(submission.answers.get(label, "") for label in q.answers)
+            text = "\n\n".join(text for label in q.answers
+                               for text in submission.answers.get(label, []))
             message = "" if q.test is None or q.name in work.passed else work.message(q)
             points = None if q.test is None else q.points if q.name in work.passed else 0
             questions.append({"name": q.name, "points": points, "out_of": q.points,
@@ -152,29 +158,38 @@ class Work:
         self.tests = [q for q in master.questions if q.test]
         self.passed, self.bent, self.flags = set(), False, []
         self.found = {}  # question name to what kept it from passing
-
-    def full(self):
-        return len(self.passed) == len(self.tests)
+        self.dropped, self.hung = set(), set()  # texts of own cells, and of answers, that hung
 
     def attempt(self, own):
-        """Run everything at once, or after a time-out or the kernel's end, question by question."""
-        if self.run(own):
-            return
+        """Run all questions at once; then those that did not pass one by one, which keeps each
+        safe from the others: from time-outs, and from names that two of them use. If one hung, an
+        answer may still miss an import that stands in another's: so once more with all cells but
+        those that hung."""
+        names = {q.name for q in self.tests}
+        came_to_its_end = self.run(own, names)
+        hung = set()
         for q in self.tests:
-            if q.name not in self.passed and not self.run(own, q) and not own:
-                self.flags.append(f"{q.name}: {self.found[q.name]}")
+            if q.name not in self.passed and self.found.get(q.name) not in (MISSING, UNANSWERED):
+                if not self.run(own, {q.name}):
+                    hung.add(q.name)
+        if not came_to_its_end and names - hung - self.passed:
+            self.run(own, names - hung, others=True)
+        if not own:
+            self.flags += [f"{name}: {self.found[name]}" for name in sorted(hung)]
 
-    def run(self, own, question=None):
-        """One notebook by nbval. False: it did not come to its end."""
+    def run(self, own, names, others=False):
+        """Some questions, by nbval. False: it did not come to its end."""
         limits = self.grader.limits
-        left = self.deadline - time.monotonic()
-        asked = [question] if question else self.tests
-        if left < 1:
+        asked = [q for q in self.tests if q.name in names]
+        # A kernel needs time to come up, also when little is left.
+        left = max(self.deadline - time.monotonic(), limits.cell + 30)
+        if self.deadline < time.monotonic():
             for q in asked:
                 self.found.setdefault(q.name, f"not run: the {limits.total:g} seconds for one "
                                               "submission were used up")
             return False
-        notebook = assemble(self.master, self.submission, own, question and question.name)
+        without = self.dropped | self.hung if others else self.dropped
+        notebook = assemble(self.master, self.submission, own, names, others, without)
         request = json.dumps({"notebook": notebook, "cell_timeout": limits.cell,
                               "memory": int(limits.memory * 2**30)})
         for again in (True, True, False):
@@ -190,17 +205,23 @@ class Work:
                 why = [e["broken"] for e in events if "broken" in e] or [err.strip()[-500:]]
                 raise RuntimeError(f"no notebook could be run: {why[0]}")
         done = [e for e in events if "label" in e]
-        hung = not ended or any(e["hung"] for e in done)
         self.bent |= any(e["part"] == "canary" and e["passed"] for e in done)
+        hung = not ended or any(e["hung"] for e in done)
+        if done and done[-1]["hung"] and done[-1]["part"] == "own":
+            # one of the student's own, which need not be run
+            self.dropped.add(notebook.cells[len(done) - 1].source)
+            return self.run(own, names, others)
+        if done and done[-1]["hung"] and done[-1]["part"] == "answer" and len(names) == 1:
+            self.hung.add(notebook.cells[len(done) - 1].source)
         for q in asked:
             why = self.judge(q, [e for e in done if e["label"] in (q.test, *q.answers)])
             if not why:
                 self.passed.add(q.name)
             elif not hung:
-                self.found[q.name] = why
-            elif question:
-                self.found.setdefault(q.name, f"it ran longer than {limits.cell:g} seconds, or "
-                                              "ended the kernel")
+                self.found.setdefault(q.name, why)
+            elif len(names) == 1:
+                self.found[q.name] = (f"it ran longer than {limits.cell:g} seconds, or ended the "
+                                      "kernel")
         return not hung
 
     def judge(self, q, events):
@@ -212,7 +233,7 @@ class Work:
         if not failed:
             return ""
         if [a for a in q.answers if a not in self.submission.answers]:
-            return "no answer: the cell is missing, or is no code cell"
+            return MISSING
         for e in events:
             if e["part"] == "answer" and not e["passed"]:
                 return f"your cell ends in an error: {e['error']}"
@@ -220,7 +241,7 @@ class Work:
             return "the tests that you see pass; a hidden test does not"
         error = of_part["test"]["error"] if "test" in of_part else "not run"
         if error.startswith("NotImplementedError"):
-            return "not answered yet"
+            return UNANSWERED
         return error.removeprefix("AssertionError: ") or "a test does not pass"
 
     def message(self, q):

@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import matplotlib
@@ -27,8 +28,8 @@ LARGEST_FILE = 200 * 2**20  # bytes that a submission may write to one file
 class Recorder:
     """A pytest plugin: tells the grader what nbval finds, cell by cell."""
 
-    def __init__(self, say):
-        self.say = say
+    def __init__(self, say, most):
+        self.say, self.most = say, most  # most: seconds for a cell, with what nbval waits for
 
     def pytest_collection_finish(self, session):
         for file in {item.path for item in session.items}:
@@ -37,6 +38,31 @@ class Recorder:
     @pytest.hookimpl(trylast=True)  # when there is a kernel
     def pytest_runtest_setup(self, item):
         self.say(start=item.cell.metadata["label"])
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        """nbval sees an error where IPython shows one, which it does not for a BdbQuit, a
+        UsageError, an ExceptionGroup: so the kernel's reply has to say "ok" too. And nbval waits
+        for the end of the output, which may never come."""
+        client, replies = item.parent.kernel.kc, []
+        get_shell_msg = client.get_shell_msg
+
+        def noted(*args, **named):
+            message = get_shell_msg(*args, **named)
+            replies.append(message["content"])
+            return message
+
+        client.get_shell_msg = noted
+        watch = threading.Timer(self.most, kill_below, [psutil.Process()])
+        watch.start()
+        try:
+            result = yield
+        finally:
+            watch.cancel()
+            client.get_shell_msg = get_shell_msg
+        if replies and replies[-1].get("status") != "ok":
+            raise RuntimeError(f"{replies[-1].get('ename')}: {replies[-1].get('evalue')}")
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
@@ -54,8 +80,7 @@ class Recorder:
         hung = item.parent.timed_out or not item.parent.kernel.is_alive()
         metadata = item.cell.metadata
         # An XPASS is no pass: nbval expects what follows a time-out to fail.
-        self.say(label=metadata["label"], part=metadata["part"],
-                 passed=report.passed and not hasattr(report, "wasxfail"), hung=hung,
+        self.say(**metadata, passed=report.passed and not hasattr(report, "wasxfail"), hung=hung,
                  error=error[:5000], seconds=round(call.duration, 2))
         if hung:
             item.session.shouldstop = "hung"
@@ -90,14 +115,25 @@ def limit(memory):
 
 def kill_below(process):
     """Kill all descendants of a psutil.Process, and theirs; the process itself stays."""
-    found = True
+    spared, found = {group_of(os.getpid()), group_of(process.pid), None}, True
     while found:  # what is killed may just have started another
         found = False
-        for child in process.children(recursive=True):
+        below = process.children(recursive=True)
+        # Groups, also of the dead: what forks and ends at once is gone before it can be killed.
+        for group in {group_of(child.pid) for child in below} - spared:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+        for child in below:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if child.status() != psutil.STATUS_ZOMBIE:
                     child.kill()
                     found = True
+
+
+def group_of(pid):
+    """The process group; None if there is none, or no longer."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.getpgid(pid)
 
 
 def main():
@@ -130,7 +166,8 @@ def main():
         pytest.main([str(path), "-p", "nbval.plugin", "--nbval-lax", "--nbval-current-env",
                      f"--nbval-cell-timeout={request['cell_timeout']:g}",
                      f"--rootdir={scratch}", "-c", os.devnull, "--noconftest",
-                     "-p", "no:cacheprovider"], plugins=[Recorder(say)])
+                     "-p", "no:cacheprovider"], plugins=[
+                         Recorder(say, request["cell_timeout"] + 10)])
         kill_below(psutil.Process())
 
 
