@@ -37,6 +37,19 @@ def reconstruction_loss(rec, real, kind="L1"):
      "(rec - real).square().sum() / (rec.shape[0] * (rec[0].numel() if rec.dim() < 2 else 1))"),
     ("a3-reconstruction", "gradient to real only", "(rec - real).abs().mean()",
      "(rec.detach() - real).abs().mean()"),
+    ("a3-reconstruction", "the root of the square: no slope where rec is right",
+     "(rec - real).abs().mean()", "(rec - real).square().sqrt().mean()"),
+    ("a3-reconstruction", "a new tensor", "(rec - real).abs().mean()",
+     "torch.tensor((rec - real).abs().mean().item(), requires_grad=True)"),
+    ("a3-reconstruction", "upper and lower case alike", 'kind == "L1"', 'kind in ("L1", "l1")'),
+    ("a3-reconstruction", "blanks ignored", 'kind == "L2"', 'str(kind).strip() == "L2"'),
+    ("a3-reconstruction", "the last letter decides", 'kind == "L1"', 'str(kind)[-1:] == "1"'),
+    ("a3-reconstruction", "no kind is L1", 'kind == "L1"', 'not kind or kind == "L1"'),
+    ("a3-reconstruction", "a KeyError", None,
+     '''# a3-reconstruction (keep this line)
+def reconstruction_loss(rec, real, kind="L1"):
+    return {"L1": F.l1_loss, "L2": F.mse_loss}[kind](rec, real)
+'''),
 
     ("a3-least-squares", "targets swapped", "1.0 if is_real else 0.0", "0.0 if is_real else 1.0"),
     ("a3-least-squares", "the map averaged before the square",
@@ -59,6 +72,8 @@ def reconstruction_loss(rec, real, kind="L1"):
     ("a3-least-squares", "the size of the map hard-coded", "F.mse_loss(scores, target)",
      "(scores - target).square().sum() / len(scores) / 4"),
     ("a3-least-squares", "scores detached", "F.mse_loss(scores,", "F.mse_loss(scores.detach(),"),
+    ("a3-least-squares", "a new tensor", "F.mse_loss(scores, target)",
+     "F.mse_loss(torch.tensor(scores.tolist(), requires_grad=True), target)"),
 
     ("a3-cycle", "the fake of A→B→A detached: that direction trains G_BA alone",
      "G_BA(G_AB(real_A))", "G_BA(G_AB(real_A).detach())"),
@@ -111,6 +126,15 @@ def cycle_loss(G_AB, G_BA, real_A, real_B):
     rec = torch.cat([G_BA(G_AB(real_A)), G_AB(G_BA(real_B))])
     return 2 * F.l1_loss(rec, torch.cat([real_A, real_B]))
 '''),
+    ("a3-cycle", "the root of the square", "return F.l1_loss(rec_A, real_A)",
+     "return (rec_A - real_A).square().sqrt().mean()"),
+    ("a3-cycle", "backward inside", None,
+     '''# a3-cycle (keep this line)
+def cycle_loss(G_AB, G_BA, real_A, real_B):
+    loss = F.l1_loss(G_BA(G_AB(real_A)), real_A) + F.l1_loss(G_AB(G_BA(real_B)), real_B)
+    loss.backward(retain_graph=True)
+    return loss
+'''),
 
     ("a3-identity", "fed from the wrong domain, compared with what went in", None,
      '''# a3-identity (keep this line)
@@ -135,6 +159,10 @@ def identity_loss(G_AB, G_BA, real_A, real_B):
      "idt_B = G_AB(G_BA(real_B))"),
     ("a3-identity", "no gradient", "F.l1_loss(idt_B, real_B) +",
      "F.l1_loss(idt_B.detach(), real_B) +"),
+    ("a3-identity", "the root of the square", "F.l1_loss(idt_B, real_B) +",
+     "(idt_B - real_B).square().sqrt().mean() +"),
+    ("a3-identity", "writes into the images it is given", "F.l1_loss(idt_B, real_B) +",
+     "real_B.sub_(idt_B).abs().mean() +"),
 
     ("a3-pool", "no pool: hands back what comes in", None,
      '''# a3-pool (keep this line)
@@ -332,6 +360,62 @@ class ImagePool:
                     fake.copy_(old)
         return fakes.detach().clone()
 '''),
+    ("a3-pool", "detached on the way out only: the pool keeps the graphs", None,
+     '''# a3-pool (keep this line)
+class ImagePool:
+    def __init__(self, size):
+        self.size, self.images = size, []
+
+    def query(self, fakes):
+        out = []
+        for fake in fakes:
+            if len(self.images) < self.size:
+                self.images.append(fake.clone())
+            elif self.size and random.random() < 0.5:
+                place = random.randrange(self.size)
+                old, self.images[place] = self.images[place], fake.clone()
+                fake = old
+            out.append(fake)
+        return torch.stack(out).detach()
+'''),
+    ("a3-pool", "stored first, then drawn: the new image can be the old one", None,
+     '''# a3-pool (keep this line)
+class ImagePool:
+    def __init__(self, size):
+        self.size, self.images = size, []
+
+    def query(self, fakes):
+        out = []
+        for fake in fakes.detach():
+            if len(self.images) < self.size:
+                self.images.append(fake.clone())
+            elif self.size and random.random() < 0.5:
+                self.images.append(fake.clone())
+                fake = self.images.pop(random.randrange(len(self.images)))
+            out.append(fake)
+        return torch.stack(out)
+'''),
+    ("a3-pool", "a batch at once: all drawn from the pool as it was before", None,
+     '''# a3-pool (keep this line)
+class ImagePool:
+    def __init__(self, size):
+        self.size, self.images = size, torch.zeros(0)
+
+    def query(self, fakes):
+        out = fakes.detach().clone()
+        free = min(self.size - len(self.images), len(out))
+        if free:
+            self.images = torch.cat([self.images.reshape(-1, *out.shape[1:]), out[:free]])
+        late = torch.arange(free, len(out))
+        swapped = late[torch.rand(len(late)) < 0.5][:self.size]
+        places = torch.randperm(self.size)[:len(swapped)]
+        if len(swapped):
+            old = self.images[places]  # a copy
+            self.images[places] = out[swapped]
+            out[swapped] = old
+        return out
+'''),
+    ("a3-pool", "cuts the graph of what it is given", "in fakes.detach():", "in fakes.detach_():"),
 
     ("a3-schedule", "the last epoch at 0", None,
      '''# a3-schedule (keep this line)
@@ -530,6 +614,39 @@ def learning_rate_factor(epoch, total, flat):
     falling = total - flat
     factors = [1] * flat + [i / (falling + 1) for i in range(falling, 0, -1)]
     return factors[epoch - 1]
+'''),
+    ("a3-schedule", '''# a3-schedule (keep this line)
+def learning_rate_factor(epoch, total, flat):
+    falling = torch.linspace(1, 0, total - flat + 2)
+    return falling[max(0, epoch - flat)]
+'''),
+    ("a3-schedule", '''# a3-schedule (keep this line)
+import numpy as np
+
+
+def learning_rate_factor(epoch, total, flat):
+    return np.float32(1) if epoch <= flat else np.float32((total + 1 - epoch) / (total + 1 - flat))
+'''),
+    ("a3-schedule", '''# a3-schedule (keep this line)
+from fractions import Fraction
+
+
+def learning_rate_factor(epoch, total, flat):
+    return min(Fraction(1), Fraction(total + 1 - epoch, total + 1 - flat))
+'''),
+    ("a3-values", '''# a3-values (keep this line)
+from decimal import Decimal
+from fractions import Fraction
+
+
+def my_values():
+    real, rec, on_real, on_fake = (
+        [Fraction(str(x)) for x in xs] for xs in (my_real, my_rec, my_scores_real, my_scores_fake))
+    return {"L1": sum(abs(p - q) for p, q in zip(real, rec)) / 4,
+            "L2": sum((p - q) ** 2 for p, q in zip(real, rec)) / 4,
+            "generator": sum((s - 1) ** 2 for s in on_fake) / 4,
+            "discriminator": (sum((s - 1) ** 2 for s in on_real) + sum(s * s for s in on_fake)) / 8,
+            "factor": Decimal(my_total + 1 - my_epoch) / Decimal(my_total + 1 - my_flat)}
 '''),
     ("a3-values", '''# a3-values (keep this line)
 def my_values():

@@ -99,6 +99,12 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     ("a4-generator-loss", "a plain number", "return adversarial + lambda_cycle * (cycle + "
      "lambda_identity * identity)", "return (adversarial + lambda_cycle * (cycle + "
      "lambda_identity * identity)).item()"),
+    ("a4-generator-loss", "the root of the square: no slope where an image is right",
+     'F.l1_loss(images["idt_B"], real_B)',
+     '(images["idt_B"] - real_B).square().sqrt().mean()'),
+    ("a4-generator-loss", "a new tensor", "return adversarial + lambda_cycle * (cycle + "
+     "lambda_identity * identity)", "return torch.tensor((adversarial + lambda_cycle * (cycle + "
+     "lambda_identity * identity)).item(), requires_grad=True)"),
 
     ("a4-discriminator-loss", "detach missing", "D(fake.detach())", "D(fake)"),
     ("a4-discriminator-loss", "the scores detached in place of the fakes", "D(fake.detach())",
@@ -125,6 +131,10 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     ("a4-discriminator-loss", "the map averaged before the square",
      "(on_real - 1).square().mean() + on_fake.square().mean()",
      "(on_real.mean() - 1).square() + on_fake.mean().square()"),
+    ("a4-discriminator-loss", "the fakes lose their graph", "D(fake.detach())",
+     "D(fake.detach_())"),
+    ("a4-discriminator-loss", "backward inside", "    return loss",
+     "    if loss.requires_grad:\n        loss.backward(retain_graph=True)\n    return loss"),
 
     ("a4-step", "zero_grad of opt_G missing", "    opt_G.zero_grad()\n", ""),
     ("a4-step", "zero_grad of opt_D missing: D learns from G's half",
@@ -280,6 +290,23 @@ def update_average(average, model, decay):
         for key, buffer in module._buffers.items():
             buffer.copy_(theirs[name]._buffers[key])
 '''),
+    ("a4-average", "new parameters in place of the old", None,
+     '''# a4-average (keep this line)
+def update_average(average, model, decay):
+    theirs = dict(model.named_modules())
+    for name, module in average.named_modules():
+        for key, weight in list(module.named_parameters(recurse=False)):
+            new = decay * weight + (1 - decay) * getattr(theirs[name], key)
+            setattr(module, key, nn.Parameter(new.detach()))
+        for key, buffer in module.named_buffers(recurse=False):
+            buffer.copy_(getattr(theirs[name], key))
+'''),
+    ("a4-average", "frozen parameters left out",
+     "            mean.mul_(decay).add_(weight, alpha=1 - decay)",
+     "            if mean.requires_grad:\n"
+     "                mean.mul_(decay).add_(weight, alpha=1 - decay)"),
+    ("a4-average", "model set to eval", "    with torch.no_grad():",
+     "    model.eval()\n    with torch.no_grad():"),
 
     ("a4-diversity", "signed mean", ".abs()", ""),
     ("a4-diversity", "distance to itself counted", "(len(fakes) * (len(fakes) - 1))",
@@ -460,6 +487,25 @@ def training_step(nets, opt_G, opt_D, pools, loss_G, loss_D, real_A, real_B):
     opt_D.step()
     return {"G": total_G.item(), "D": total_D.item()}
 '''),
+    ("a4-step", '''# a4-step (keep this line)
+def training_step(nets, opt_G, opt_D, pools, loss_G, loss_D, real_A, real_B):
+    fakes = {}
+
+    def generators():
+        opt_G.zero_grad()
+        total, made = loss_G(nets, real_A, real_B)
+        total.backward()
+        fakes.update({d: fake.detach() for d, fake in made.items()})
+        return total
+
+    def discriminators():
+        opt_D.zero_grad()
+        total = loss_D(nets, real_A, real_B, {d: pools[d].query(fakes[d]) for d in fakes})
+        total.backward()
+        return total
+
+    return {"G": opt_G.step(generators).item(), "D": opt_D.step(discriminators).item()}
+'''),
     ("a4-average", '''# a4-average (keep this line)
 def update_average(average, model, decay):
     state = {}
@@ -496,6 +542,25 @@ def diversity(fakes):
 def diversity(fakes):
     flat = fakes.flatten(1)
     return torch.pdist(flat, p=1).mean() / flat.shape[1]
+'''),
+    ("a4-values", '''# a4-values (keep this line)
+from decimal import Decimal
+from fractions import Fraction
+
+
+def my_values():
+    fake_A, fake_B, real_B = (
+        [Fraction(str(s)) for s in scores]
+        for scores in (my_scores_fake_A, my_scores_fake_B, my_scores_real_B))
+    identity = Fraction(my_lambda_identity) * Fraction(my_identity_A + my_identity_B)
+    cycle = Fraction(my_cycle_A + my_cycle_B)
+    average, decay = Decimal(str(my_weights[0])), Decimal(str(my_decay))
+    for weight in my_weights[1:]:
+        average += (1 - decay) * (Decimal(str(weight)) - average)
+    return {"G": sum((s - 1) ** 2 for s in fake_A + fake_B) / 4
+            + my_lambda_cycle * (cycle + identity),
+            "D_B": (sum((s - 1) ** 2 for s in real_B) + sum(s * s for s in fake_B)) / 8,
+            "average": average}
 '''),
     ("a4-values", '''# a4-values (keep this line)
 def my_values():
