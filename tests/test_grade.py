@@ -246,6 +246,8 @@ CLASS = {
     # what a student may well do
     "helper_above": (answered(DOUBLE.replace("x + x", "twice * x"),
                               change=own_cell(2, "twice = 2")), 5, None),
+    "helper_wrong": (answered(DOUBLE.replace("x + x", "twice * x"),
+                              change=own_cell(2, "twice = 3")), 3, None),
     "helper_below": (answered(DOUBLE.replace("x + x", "twice * x"),
                               change=own_cell(3, "twice = 2")), 5, None),
     "scratch": (answered(change=own_cell(5, "1 / 0")), 5, None),
@@ -368,6 +370,15 @@ def test_feedback_shows_no_hidden_test(graded):
     assert "a hidden test does not" in page
     page = (graded / "students" / "leak.html").read_text()
     assert "RuntimeError" in page
+
+
+def test_what_a_student_reads_is_the_reason(graded):
+    for student, words in {
+            "edited_test": "double(3) is 6, not 7", "no_answers": "not answered yet",
+            "syntax_error": "your cell ends in an error: SyntaxError", "retyped": "no answer: the",
+            "loops": "it ran longer than 4 seconds", "helper_wrong": "double(3) is 6, not 9",
+            "transformer": "tampered"}.items():
+        assert words in result_of(graded, student)["questions"][0]["message"], student
 
 
 def test_reports_can_be_read_by_machines(graded):

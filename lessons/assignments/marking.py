@@ -190,20 +190,7 @@ class Work:
             return False
         without = self.dropped | self.hung if others else self.dropped
         notebook = assemble(self.master, self.submission, own, names, others, without)
-        request = json.dumps({"notebook": notebook, "cell_timeout": limits.cell,
-                              "memory": int(limits.memory * 2**30)})
-        for again in (True, True, False):
-            before = time.monotonic()
-            out, err, ended = self.grader.runners.run(limits.runner, request, left)
-            events = [json.loads(line) for line in out.splitlines(True) if line.endswith("}\n")]
-            if any("start" in e for e in events):
-                break
-            # No kernel came up, which now and then happens where many start at once: two take the
-            # same port. That is not the student's doing, nor is the time it took.
-            self.deadline += time.monotonic() - before
-            if not again:
-                why = [e["broken"] for e in events if "broken" in e] or [err.strip()[-500:]]
-                raise RuntimeError(f"no notebook could be run: {why[0]}")
+        events, ended = self.execute(notebook, left)
         done = [e for e in events if "label" in e]
         self.bent |= any(e["part"] == "canary" and e["passed"] for e in done)
         hung = not ended or any(e["hung"] for e in done)
@@ -218,11 +205,30 @@ class Work:
             if not why:
                 self.passed.add(q.name)
             elif not hung:
-                self.found.setdefault(q.name, why)
+                if own or q.name not in self.found:  # with the student's own cells it says more
+                    self.found[q.name] = why
             elif len(names) == 1:
                 self.found[q.name] = (f"it ran longer than {limits.cell:g} seconds, or ended the "
                                       "kernel")
         return not hung
+
+    def execute(self, notebook, seconds):
+        """What the runner says of each cell, and whether it ended by itself."""
+        limits = self.grader.limits
+        request = json.dumps({"notebook": notebook, "cell_timeout": limits.cell,
+                              "memory": int(limits.memory * 2**30)})
+        for again in (True, True, False):
+            before = time.monotonic()
+            out, err, ended = self.grader.runners.run(limits.runner, request, seconds)
+            events = [json.loads(line) for line in out.splitlines(True) if line.endswith("}\n")]
+            if any("start" in e for e in events):
+                return events, ended
+            # No kernel came up, which now and then happens where many start at once: two take the
+            # same port. That is not the student's doing, nor is the time it took.
+            self.deadline += time.monotonic() - before
+            if not again:
+                why = [e["broken"] for e in events if "broken" in e] or [err.strip()[-500:]]
+                raise RuntimeError(f"no notebook could be run: {why[0]}")
 
     def judge(self, q, events):
         """Why these events of a question give no points; '' if they do."""
