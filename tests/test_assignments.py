@@ -541,7 +541,8 @@ def test_seeds_follow_the_name_of_the_submission(tmp_path):
     assert grade.seed_of("Ann", seeds) == grade.seed_of("Ann_123_file", seeds) == 1
     assert grade.seed_of("Ann_Lee_9", seeds) == 2
     assert grade.seed_of("Anna", seeds) is None
-    for text in ["student,seed\nAnn,x\n", "student,seed\nAnn,1\nAnn,2\n", "name,seed\nAnn,1\n", ""]:
+    for text in ["student,seed\nAnn,x\n", "student,seed\nAnn,1\nAnn,2\n", "name,seed\nAnn,1\n", "",
+                 "student,seed\n", "seed,student\n5\n"]:
         path.write_text(text)
         with pytest.raises(InputError, match="seeds.csv"):
             grade.read_seeds(path)

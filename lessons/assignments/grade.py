@@ -165,10 +165,12 @@ def seed_of(student, seeds):
 def read_seeds(path):
     seeds = {}
     for number, row in enumerate(read_table(path, ["student", "seed"]), 2):
-        if not re.fullmatch(r"\d{1,9}", row["seed"].strip()) or row["student"] in seeds:
+        if not re.fullmatch(r"\d{1,9}", row["seed"].strip()) or row["student"] in {"", *seeds}:
             raise InputError(f"{shown(path)}, line {number}: a student stands there once, with a "
                              f"whole number as seed, not {shown(row['seed'])}.")
         seeds[row["student"]] = int(row["seed"])
+    if not seeds:
+        raise InputError(f"{shown(path)} names no student.")
     return seeds
 
 
