@@ -46,6 +46,8 @@ def tensor_to_image(tensor):
     ("a1-to-image", "always up", ".round()", ".ceil()"),
     ("a1-to-image", "changes the tensor in place", "(tensor.detach() + 1)",
      "tensor.detach().add_(1)"),
+    ("a1-to-image", "clamps the tensor in place", "(tensor.detach() + 1)",
+     "(tensor.detach().clamp_(-1, 1) + 1)"),
 
     ("a1-draw", "B tied to A", "rng.randrange(count_B)", "index % count_B"),
     ("a1-draw", "one offset for the whole epoch", None, '''# a1-draw (keep this line)
@@ -89,6 +91,31 @@ def draw_pair(count_A, count_B, index, epoch, seed):
     ("a1-draw", "the last B is never drawn", "rng.randrange(count_B)",
      "rng.randrange(max(1, count_B - 1))"),
     ("a1-draw", "A does not start over", "index % count_A, rng", "index, rng"),
+    ("a1-draw", "no separator", 'f"{seed}/{epoch}/{index}"',
+     'f"{seed}{epoch}{index}"'),
+    ("a1-draw", "weights 10000 and 100", 'f"{seed}/{epoch}/{index}"',
+     'seed * 10000 + epoch * 100 + index'),
+    ("a1-draw", "weights 10**6 and 1000", 'f"{seed}/{epoch}/{index}"',
+     'seed * 10**6 + epoch * 1000 + index'),
+    ("a1-draw", "weights that are primes", 'f"{seed}/{epoch}/{index}"',
+     '1000003 * seed + 1009 * epoch + index'),
+    ("a1-draw", "weights that are small primes", 'f"{seed}/{epoch}/{index}"',
+     'seed * 1009 + 31 * epoch + 7 * index'),
+    ("a1-draw", "bits that overlap", 'f"{seed}/{epoch}/{index}"',
+     'seed << 16 | epoch << 8 | index'),
+    ("a1-draw", "counted on through all epochs", 'f"{seed}/{epoch}/{index}"',
+     'seed * 10**9 + epoch * count_A + index'),
+    ("a1-draw", "hash of a text", 'f"{seed}/{epoch}/{index}"',
+     'hash(f"{seed}/{epoch}/{index}")'),
+    ("a1-draw", "hash of a tuple with a text", 'f"{seed}/{epoch}/{index}"',
+     'hash((str(seed), epoch, index))'),
+    ("a1-draw", "walks on from epoch to epoch", None, '''# a1-draw (keep this line)
+def draw_pair(count_A, count_B, index, epoch, seed):
+    rng = random.Random(seed)
+    for _ in range(epoch * count_A + index + 1):
+        j = rng.randrange(count_B)
+    return index % count_A, j
+'''),
 
     ("a1-augment", "always the centre", None, '''# a1-augment (keep this line)
 def augment(image, size, generator):
@@ -109,6 +136,15 @@ def augment(image, size, generator):
     ("a1-augment", "one number for row and column", "left = torch.randint(width - size + 1, (1,), "
      "generator=generator).item()", "left = min(top, width - size)"),
     ("a1-augment", "upside down", "flip(-1)", "flip(-2)"),
+    ("a1-augment", "rounded: the edges half as likely",
+     "torch.randint(height - size + 1, (1,), generator=generator).item()",
+     "round(torch.rand(1, generator=generator).item() * (height - size))"),
+    ("a1-augment", "modulo: the first rows more likely",
+     "torch.randint(height - size + 1, (1,), generator=generator).item()",
+     "torch.randint(height, (1,), generator=generator).item() % (height - size + 1)"),
+    ("a1-augment", "modulo: the first columns more likely",
+     "torch.randint(width - size + 1, (1,), generator=generator).item()",
+     "torch.randint(width, (1,), generator=generator).item() % (width - size + 1)"),
     ("a1-augment", "turned by 180 degrees", "flip(-1)", "flip(-1, -2)"),
     ("a1-augment", "never mirrored", "< 0.5", "< 0"),
     ("a1-augment", "always mirrored", "< 0.5", "< 2"),
@@ -197,6 +233,17 @@ def discriminator_loss(scores_real, scores_fake):
     ("a1-discriminator-loss", "fakes detached", "F.binary_cross_entropy_with_logits(scores_fake",
      "F.binary_cross_entropy_with_logits(scores_fake.detach()"),
     ("a1-discriminator-loss", "real as real only", "(loss_real + loss_fake) / 2", "loss_real"),
+    ("a1-discriminator-loss", "torch.where: the gradient is NaN", None,
+     '''# a1-discriminator-loss (keep this line)
+def log_1_exp(s):
+    return torch.where(s > 50, s, torch.log(1 + torch.exp(s)))
+
+
+def discriminator_loss(scores_real, scores_fake):
+    return (log_1_exp(-scores_real).mean() + log_1_exp(scores_fake).mean()) / 2
+'''),
+    ("a1-discriminator-loss", "a number made into a tensor: no gradient", "(loss_real + loss_fake)",
+     "torch.tensor(loss_real.item() + loss_fake.item())"),
 
     ("a1-generator-loss", "saturating: log(1 - D)", "F.softplus(-scores_fake).mean()",
      "-F.softplus(scores_fake).mean()"),
@@ -287,6 +334,10 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
      '{"G": value_D.item(), "D": value_G.item()}'),
     ("a1-step", "D frozen and left so", "value_G = loss_G(D(fake_B))",
      "D.requires_grad_(False)\n    value_G = loss_G(D(fake_B))"),
+    ("a1-step", "D in eval mode and left so", "value_G = loss_G(D(fake_B))",
+     "D.eval()\n    value_G = loss_G(D(fake_B))"),
+    ("a1-step", "G in eval mode and left so", "    fake_B = G(real_A)\n",
+     "    G.eval()\n    fake_B = G(real_A)\n"),
     ("a1-step", "gradients cleared, D's detach missing", None, '''# a1-step (keep this line)
 def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
     fake_B = G(real_A)
@@ -329,6 +380,15 @@ def image_to_tensor(image):
     array = np.asarray(image, dtype=np.float32).transpose(2, 0, 1)
     return torch.from_numpy((array / 255 - 0.5) / 0.5)
 '''),
+    ("a1-to-tensor", '''# a1-to-tensor (keep this line)
+def image_to_tensor(image):
+    if image.mode in ("P", "LA", "RGBA"):  # white under what is transparent
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(ground, image)
+    x = (np.asarray(image.convert("RGB")).astype("float64") - 127.5) / 127.5
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, 2, 0))).float()
+'''),
     ("a1-to-image", '''# a1-to-image (keep this line)
 def tensor_to_image(tensor):
     with torch.no_grad():
@@ -339,6 +399,12 @@ def tensor_to_image(tensor):
 def tensor_to_image(tensor):
     x = np.moveaxis(tensor.detach().cpu().numpy(), 0, 2)
     return Image.fromarray(np.clip(np.rint((x + 1) / 2 * 255), 0, 255).astype("uint8"))
+'''),
+    ("a1-to-image", '''# a1-to-image (keep this line)
+def tensor_to_image(tensor):
+    x = tensor.detach().clone().clamp_(-1, 1).add_(1).mul_(127.5).round_()
+    h, w = x.shape[1:]
+    return Image.frombytes("RGB", (w, h), bytes(x.permute(1, 2, 0).flatten().int().tolist()))
 '''),
     ("a1-draw", '''# a1-draw (keep this line)
 def draw_pair(count_A, count_B, index, epoch, seed):
@@ -359,6 +425,30 @@ def draw_pair(count_A, count_B, index, epoch, seed):
     g = torch.Generator().manual_seed(seed * 10**10 + epoch * 10**6 + index)
     return index % count_A, torch.randint(0, count_B, (1,), generator=g)
 '''),
+    ("a1-draw", '''# a1-draw (keep this line)
+def draw_pair(count_A, count_B, index, epoch, seed):
+    return index % count_A, random.Random(hash((seed, epoch, index))).randrange(count_B)
+'''),
+    ("a1-draw", '''# a1-draw (keep this line)
+import hashlib
+from dataclasses import astuple, dataclass
+
+
+@dataclass(frozen=True)
+class Ticket:
+    seed: int
+    epoch: int
+    index: int
+
+    def source(self):
+        digest = hashlib.sha256(repr(astuple(self)).encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def draw_pair(count_A, count_B, index, epoch, seed):
+    j = torch.randint(count_B, (1,), generator=Ticket(seed, epoch, index).source())
+    return index % count_A, int(j)
+'''),
     ("a1-augment", '''# a1-augment (keep this line)
 def augment(image, size, generator):
     mirrored = torch.randint(2, (), generator=generator).bool()
@@ -377,6 +467,17 @@ def augment(image, size, generator):
     cut = image.narrow(1, top, size).narrow(2, left, size)
     return cut[..., torch.arange(size - 1, -1, -1)] if flip > 0.5 else cut
 '''),
+    ("a1-augment", '''# a1-augment (keep this line)
+def augment(image, size, generator):
+    def pick(n):
+        return torch.randperm(n, generator=generator)[0]
+
+    rows = pick(image.shape[-2] - size + 1) + torch.arange(size)
+    columns = pick(image.shape[-1] - size + 1) + torch.arange(size)
+    if pick(2):
+        columns = columns.flip(0)
+    return image.index_select(1, rows).index_select(2, columns)
+'''),
     ("a1-discriminator-loss", '''# a1-discriminator-loss (keep this line)
 def discriminator_loss(scores_real, scores_fake):
     return -0.5 * (F.logsigmoid(scores_real).mean() + F.logsigmoid(-scores_fake).mean())
@@ -389,6 +490,13 @@ def discriminator_loss(scores_real, scores_fake):
     real = bce(scores_real, torch.full(scores_real.shape, 1.0))
     fake = bce(scores_fake, torch.full(scores_fake.shape, 0.0))
     return 0.5 * real + 0.5 * fake
+'''),
+    ("a1-discriminator-loss", '''# a1-discriminator-loss (keep this line)
+def discriminator_loss(scores_real, scores_fake):
+    def loss(s):
+        return torch.clamp(-s, min=0) + torch.log1p(torch.exp(-s.abs()))
+
+    return loss(scores_real).mean() / 2 + loss(-scores_fake).mean() / 2
 '''),
     ("a1-generator-loss", '''# a1-generator-loss (keep this line)
 def generator_loss(scores_fake):
@@ -433,6 +541,32 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
         optimizer.step()
     optimizer_D.zero_grad()
     return losses
+'''),
+    ("a1-step", '''# a1-step (keep this line)
+def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
+    G.train()
+    D.train()
+    values = {}
+    fake = G(real_A).detach()
+
+    def closure_D():
+        optimizer_D.zero_grad()
+        scores = D(torch.cat([real_B, fake]))
+        loss = loss_D(scores[:len(real_B)], scores[len(real_B):])
+        loss.backward()
+        values["D"] = loss.detach().clone()
+        return loss
+
+    def closure_G():
+        optimizer_G.zero_grad()
+        loss = loss_G(D(G(real_A)))
+        loss.backward(inputs=list(G.parameters()))
+        values["G"] = loss.detach().clone()
+        return loss
+
+    optimizer_D.step(closure_D)
+    optimizer_G.step(closure_G)
+    return values
 '''),
     ("a1-values", '''# a1-values (keep this line)
 def my_values():

@@ -205,6 +205,93 @@ class Generator(nn.Module):
 '''),
     ("a2-generator", "the whole image passed on beside the network", "return self.layers(image)",
      "return torch.tanh(image + self.layers(image))"),
+    ("a2-generator", "LeakyReLU in c7s1-w", "nn.Conv2d(3, w, 7), *norm_relu(w)",
+     "nn.Conv2d(3, w, 7), nn.InstanceNorm2d(w), nn.LeakyReLU(0.2)"),
+    ("a2-generator", "LeakyReLU in u2w", "output_padding=1), *norm_relu(2 * w)",
+     "output_padding=1), nn.InstanceNorm2d(2 * w), nn.LeakyReLU(0.2)"),
+    ("a2-generator", "LeakyReLU in uw", "output_padding=1), *norm_relu(w)",
+     "output_padding=1), nn.InstanceNorm2d(w), nn.LeakyReLU(0.2)"),
+    ("a2-generator", "no ReLU in uw", "output_padding=1), *norm_relu(w)",
+     "output_padding=1), nn.InstanceNorm2d(w)"),
+    ("a2-generator", "ReLU before the norm", "nn.InstanceNorm2d(n), nn.ReLU()",
+     "nn.ReLU(), nn.InstanceNorm2d(n)"),
+    ("a2-generator", "no norm in c7s1-w, no bias", "nn.Conv2d(3, w, 7), *norm_relu(w)",
+     "nn.Conv2d(3, w, 7, bias=False), nn.ReLU()"),
+    ("a2-generator", "no norm in d4w, no bias",
+     "nn.Conv2d(2 * w, 4 * w, 3, 2, padding=1), *norm_relu(4 * w)",
+     "nn.Conv2d(2 * w, 4 * w, 3, 2, padding=1, bias=False), nn.ReLU()"),
+    ("a2-generator", "outermost row repeated at the beginning",
+     "nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7)", "nn.ReplicationPad2d(3), nn.Conv2d(3, w, 7)"),
+    ("a2-generator", "outermost row repeated at the end",
+     "nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7)", "nn.ReplicationPad2d(3), nn.Conv2d(w, 3, 7)"),
+    ("a2-generator", "first convolution 3×3", "nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7)",
+     "nn.ReflectionPad2d(1), nn.Conv2d(3, w, 3)"),
+    ("a2-generator", "d2w 1×1", "nn.Conv2d(w, 2 * w, 3, 2, padding=1)",
+     "nn.Conv2d(w, 2 * w, 1, 2)"),
+    ("a2-generator", "pooling in place of the stride", "nn.Conv2d(w, 2 * w, 3, 2, padding=1)",
+     "nn.Conv2d(w, 2 * w, 3, padding=1), nn.MaxPool2d(2)"),
+    ("a2-generator", "4w channels after the first d",
+     "nn.Conv2d(w, 2 * w, 3, 2, padding=1), *norm_relu(2 * w),\n"
+     "            nn.Conv2d(2 * w, 4 * w, 3, 2, padding=1)",
+     "nn.Conv2d(w, 4 * w, 3, 2, padding=1), *norm_relu(4 * w),\n"
+     "            nn.Conv2d(4 * w, 4 * w, 3, 2, padding=1)"),
+    ("a2-generator", "w channels after the first u",
+     "nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, output_padding=1), *norm_relu(2 * w),\n"
+     "            nn.ConvTranspose2d(2 * w, w,",
+     "nn.ConvTranspose2d(4 * w, w, 3, 2, 1, output_padding=1), *norm_relu(w),\n"
+     "            nn.ConvTranspose2d(w, w,"),
+    ("a2-generator", "running statistics", "nn.InstanceNorm2d(n)",
+     "nn.InstanceNorm2d(n, track_running_stats=True)"),
+    ("a2-generator", "dropout", "nn.ReLU()\n", "nn.ReLU(), nn.Dropout(0.1)\n"),
+    ("a2-generator", "ReLU after each block", "*[block(4 * w) for _ in range(blocks)]",
+     "*[nn.Sequential(block(4 * w), nn.ReLU()) for _ in range(blocks)]"),
+    ("a2-generator", "ReLU after the last block", "*[block(4 * w) for _ in range(blocks)]",
+     "*[block(4 * w) for _ in range(blocks)], nn.ReLU()"),
+    ("a2-generator", "U-Net", None, '''# a2-generator (keep this line)
+class Generator(nn.Module):
+    def __init__(self, width, blocks, block):
+        super().__init__()
+        w = width
+
+        def unit(conv, n):
+            return nn.Sequential(conv, nn.InstanceNorm2d(n), nn.ReLU())
+
+        self.c = unit(nn.Conv2d(3, w, 7, padding=3, padding_mode="reflect"), w)
+        self.d1 = unit(nn.Conv2d(w, 2 * w, 3, 2, 1), 2 * w)
+        self.d2 = unit(nn.Conv2d(2 * w, 4 * w, 3, 2, 1), 4 * w)
+        self.r = nn.Sequential(*[block(4 * w) for _ in range(blocks)])
+        self.u1 = unit(nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, 1), 2 * w)
+        self.u2 = unit(nn.ConvTranspose2d(4 * w, w, 3, 2, 1, 1), w)
+        self.out = nn.Conv2d(w, 3, 7, padding=3, padding_mode="reflect")
+
+    def forward(self, image):
+        half = self.d1(self.c(image))
+        x = self.u1(self.r(self.d2(half)))
+        return torch.tanh(self.out(self.u2(torch.cat([x, half], 1))))
+'''),
+    ("a2-generator", "a skip around all blocks", None, '''# a2-generator (keep this line)
+class Generator(nn.Module):
+    def __init__(self, width, blocks, block):
+        super().__init__()
+        w = width
+
+        def unit(conv, n):
+            return nn.Sequential(conv, nn.InstanceNorm2d(n), nn.ReLU())
+
+        self.down = nn.Sequential(
+            unit(nn.Conv2d(3, w, 7, padding=3, padding_mode="reflect"), w),
+            unit(nn.Conv2d(w, 2 * w, 3, 2, 1), 2 * w),
+            unit(nn.Conv2d(2 * w, 4 * w, 3, 2, 1), 4 * w))
+        self.r = nn.Sequential(*[block(4 * w) for _ in range(blocks)])
+        self.up = nn.Sequential(
+            unit(nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, 1), 2 * w),
+            unit(nn.ConvTranspose2d(2 * w, w, 3, 2, 1, 1), w),
+            nn.Conv2d(w, 3, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+
+    def forward(self, image):
+        x = self.down(image)
+        return self.up(x + self.r(x))
+'''),
 
     ("a2-receptive-field", "strides forgotten", "(side - 1) * stride + kernel",
      "side - 1 + kernel"),
@@ -320,6 +407,20 @@ class Discriminator(nn.Module):
      "                       nn.LeakyReLU()"),
     ("a2-discriminator", "one colour only", "self.layers(image)",
      "self.layers(image[:, :1].expand(-1, 3, -1, -1)) * image.mean()"),
+    ("a2-discriminator", "LeakyReLU before the norm", "nn.InstanceNorm2d(n),\n"
+     "                       nn.LeakyReLU(0.2)", "nn.LeakyReLU(0.2), nn.InstanceNorm2d(n)"),
+    ("a2-discriminator", "padding by reflection", "stride, padding=1",
+     "stride, padding=1, padding_mode='reflect'"),
+    ("a2-discriminator", "outermost row repeated at the end",
+     "nn.Conv2d(8 * w, 1, 4, 1, padding=1)",
+     "nn.Conv2d(8 * w, 1, 4, 1, padding=1, padding_mode='replicate')"),
+    ("a2-discriminator", "outermost row repeated at the beginning",
+     "nn.Conv2d(3, w, 4, 2, padding=1)",
+     "nn.Conv2d(3, w, 4, 2, padding=1, padding_mode='replicate')"),
+    ("a2-discriminator", "running statistics", "nn.InstanceNorm2d(n)",
+     "nn.InstanceNorm2d(n, track_running_stats=True)"),
+    ("a2-discriminator", "dropout", "nn.InstanceNorm2d(n)",
+     "nn.InstanceNorm2d(n), nn.Dropout(0.2)"),
     ("a2-discriminator", "w channels everywhere", None, '''# a2-discriminator (keep this line)
 class Discriminator(nn.Module):
     def __init__(self, width):
@@ -371,6 +472,13 @@ def instance_norm(x, eps=1e-5):
     ("a2-instance-norm", '''# a2-instance-norm (keep this line)
 def instance_norm(x, eps=1e-5):
     return F.instance_norm(x, eps=eps)
+'''),
+    ("a2-instance-norm", '''# a2-instance-norm (keep this line)
+def instance_norm(x, eps=1e-5):
+    count = x[0, 0].numel()
+    d = x - (torch.einsum("nchw->nc", x) / count)[:, :, None, None]
+    variance = torch.einsum("nchw,nchw->nc", d, d) / count
+    return torch.einsum("nchw,nc->nchw", d, 1 / torch.sqrt(variance + eps))
 '''),
     ("a2-residual-block", '''# a2-residual-block (keep this line)
 class ResidualBlock(nn.Module):
@@ -476,6 +584,80 @@ class Generator(nn.Module):
     def forward(self, image):
         return self.e(self.d(self.c(self.b(self.a(image)))))
 '''),
+    ("a2-generator", '''# a2-generator (keep this line)
+class Generator(nn.Module):
+    def __init__(self, width, blocks, block):
+        super().__init__()
+        w = [3, width, 2 * width, 4 * width]
+
+        def new(*shape):
+            return nn.Parameter(torch.randn(*shape) / (shape[1] * shape[2] * shape[3]) ** 0.5)
+
+        self.first = new(w[1], 3, 7, 7)
+        self.down = nn.ParameterList([new(w[2], w[1], 3, 3), new(w[3], w[2], 3, 3)])
+        self.middle = nn.Sequential(*map(block, [w[3]] * blocks))
+        self.up = nn.ParameterList([new(w[3], w[2], 3, 3), new(w[2], w[1], 3, 3)])
+        self.last, self.shift = new(3, w[1], 7, 7), nn.Parameter(0.1 * torch.randn(3))
+
+    def forward(self, image):
+        def pad(x):
+            return F.pad(x, (3,) * 4, "reflect")
+
+        def norm(x):
+            return torch.instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False).relu()
+
+        x = norm(F.conv2d(pad(image), self.first))
+        for weight in self.down:
+            x = norm(F.conv2d(x, weight, stride=2, padding=1))
+        x = self.middle(x)
+        for weight in self.up:
+            x = norm(F.conv_transpose2d(x, weight, stride=2, padding=1, output_padding=1))
+        return F.conv2d(pad(x), self.last, self.shift).tanh()
+'''),
+    ("a2-generator", '''# a2-generator (keep this line)
+class Generator(nn.Sequential):
+    def __init__(self, width, blocks, block):
+        def unit(conv, n):
+            return nn.Sequential(conv, nn.InstanceNorm2d(n), nn.ReLU(True))
+
+        w = width
+        super().__init__(
+            unit(nn.LazyConv2d(w, 7, padding=3, padding_mode="reflect"), w),
+            unit(nn.LazyConv2d(2 * w, 3, stride=2, padding=1), 2 * w),
+            unit(nn.LazyConv2d(4 * w, 3, stride=2, padding=1), 4 * w),
+            *(block(4 * w) for _ in range(blocks)),
+            nn.Upsample(scale_factor=2), unit(nn.LazyConv2d(2 * w, 3, padding=1), 2 * w),
+            nn.Upsample(scale_factor=2), unit(nn.LazyConv2d(w, 3, padding=1), w),
+            nn.ReflectionPad2d(3), nn.LazyConv2d(3, 7), nn.Tanh())
+'''),
+    ("a2-generator", '''# a2-generator (keep this line)
+class Generator(nn.Module):
+    def __init__(self, width, blocks, block):
+        super().__init__()
+        self.c1 = nn.Conv2d(3, width, 7)
+        self.d1 = nn.Conv2d(width, width * 2, 3, stride=2)
+        self.d2 = nn.Conv2d(width * 2, width * 4, 3, stride=2)
+        self.u1 = nn.ConvTranspose2d(width * 4, width * 2, 4, stride=2, padding=1)
+        self.u2 = nn.ConvTranspose2d(width * 2, width, 2, stride=2)
+        self.c2 = nn.Conv2d(width, 3, 7)
+        self.count = blocks
+        for i in range(blocks):
+            setattr(self, "block" + str(i), block(width * 4))
+
+    def forward(self, image):
+        x = F.pad(image, (3, 3, 3, 3), mode="reflect")
+        x = F.relu(F.instance_norm(self.c1(x)))
+        x = F.pad(x, (0, 1, 0, 1))
+        x = F.relu(F.instance_norm(self.d1(x)))
+        x = F.pad(x, (0, 1, 0, 1))
+        x = F.relu(F.instance_norm(self.d2(x)))
+        for i in range(self.count):
+            x = getattr(self, "block" + str(i))(x)
+        x = F.relu(F.instance_norm(self.u1(x)))
+        x = F.relu(F.instance_norm(self.u2(x)))
+        x = F.pad(x, (3, 3, 3, 3), mode="reflect")
+        return torch.tanh(self.c2(x))
+'''),
     ("a2-receptive-field", '''# a2-receptive-field (keep this line)
 def receptive_field(layers):
     side, jump = 1, 1  # forward: jump is how far apart neighbours are, in pixels
@@ -531,5 +713,51 @@ class Discriminator(nn.Module):
 
     def forward(self, x):
         return self.model(x)
+'''),
+    ("a2-discriminator", '''# a2-discriminator (keep this line)
+from torch.nn.functional import instance_norm as norm, leaky_relu
+
+
+class Discriminator(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        n = [3, width, 2 * width, 4 * width, 8 * width, 1]
+        self.w = nn.ParameterList(nn.Parameter(0.02 * torch.randn(n_out, n_in, 4, 4))
+                                  for n_in, n_out in zip(n, n[1:]))
+        self.b = nn.ParameterList(nn.Parameter(0.1 * torch.randn(n_out)) for n_out in n[1:])
+
+    def forward(self, x):
+        for k in range(5):
+            x = F.conv2d(x, self.w[k], self.b[k], stride=(2, 2, 2, 1, 1)[k], padding=1)
+            if k in (1, 2, 3):
+                x = norm(x)
+            if k < 4:
+                x = leaky_relu(x, 0.2)
+        return x
+'''),
+    ("a2-discriminator", '''# a2-discriminator (keep this line)
+class Discriminator(nn.Sequential):
+    def __init__(self, width):
+        layers = [nn.LazyConv2d(width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for n, stride in ((2 * width, 2), (4 * width, 2), (8 * width, 1)):
+            layers += [nn.LazyConv2d(n, 4, stride, 1), nn.InstanceNorm2d(n), nn.LeakyReLU(0.2)]
+        super().__init__(*layers, nn.LazyConv2d(1, 4, 1, 1))
+'''),
+    ("a2-discriminator", '''# a2-discriminator (keep this line)
+class Discriminator(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.a = nn.Conv2d(3, width, 4, 2, 1)
+        self.b = nn.Conv2d(width, width * 2, 4, 2, 1)
+        self.c = nn.Conv2d(width * 2, width * 4, 4, 2, 1)
+        self.d = nn.Conv2d(width * 4, width * 8, 4, 1, 1)
+        self.e = nn.Conv2d(width * 8, 1, 4, 1, 1)
+
+    def forward(self, image):
+        x = self.a(image)
+        for conv in (self.b, self.c, self.d):
+            x = conv(torch.maximum(x, 0.2 * x))
+            x = torch.instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False)
+        return self.e(torch.where(x < 0, 0.2 * x, x))
 '''),
 ]
