@@ -175,7 +175,7 @@ class Work:
         if not came_to_its_end and names - hung - self.passed:
             self.run(own, names - hung, others=True)
         if not own:
-            self.flags += [f"{name}: {self.found[name]}" for name in sorted(hung)]
+            self.flags += [f"{name}: {self.found[name]}" for name in sorted(hung - self.passed)]
 
     def run(self, own, names, others=False):
         """Some questions, by nbval. False: it did not come to its end."""
