@@ -548,9 +548,14 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.ipynb").write_text("{}")
     (tmp_path / "text.txt").write_text("x")
+    odd = json.loads(released.read_text())
+    odd["cells"][1]["metadata"]["nbgrader"]["grade_id"] = ["no", "name"]
+    (tmp_path / "odd.ipynb").write_text(json.dumps(odd))
     for arguments, message in [
             (["check", tmp_path / "no.ipynb"], "no.ipynb could not be read"),
             (["check", tmp_path / "text.txt"], "is not a notebook"),
+            (["check", path], "it is the master"),
+            (["check", tmp_path / "odd.ipynb"], "is not a name"),
             (["grade", path, tmp_path / "text.txt"], "is no folder and no .zip"),
             (["grade", path, tmp_path / "in", "--seeds", tmp_path / "no.csv"], "no.csv"),
             (["grade", path, tmp_path / "in", "--jobs", "0"], "at least 1"),
@@ -563,6 +568,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
             assert error.code == 2
         printed = capsys.readouterr()
         assert message in printed.err and not printed.out
+        assert len(printed.err.splitlines()) == 1, "one sentence"
     for arguments, message in [
             ([released, tmp_path / "in"], "gets no points"),
             ([path, tmp_path / "in", "--runner", "false"], "no notebook could be run"),

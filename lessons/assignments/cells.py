@@ -94,7 +94,7 @@ def read_master(path, students=False):
         if not isinstance(grader, dict):
             continue
         label = grader.get("grade_id")
-        if students and label in cells:
+        if students and isinstance(label, str) and label in cells:
             continue
         if not isinstance(label, str) or label in cells:
             raise wrong(f"the grade_id {label!r} is not a name, or is given twice")

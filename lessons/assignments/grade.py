@@ -34,7 +34,7 @@ import jinja2
 import nbformat
 from cells import (
     LARGEST_NOTEBOOK,
-    MARKER,
+    hidden_tests,
     read_master,
     read_notebook,
     read_submission,
@@ -390,8 +390,8 @@ def command_check(args):
     code = 0
     for path in args.notebook:
         master = read_master(path, students=True)
-        if any(MARKER.search(cell.source) for cell in master.notebook.cells):
-            raise InputError(f"{shown(path)} holds the solutions: it is the master; give your own "
+        if any(q.test and hidden_tests(master.cells[q.test].source)[1] for q in master.questions):
+            raise InputError(f"{shown(path)} holds hidden tests: it is the master; give your own "
                              "notebook.")
         submission = read_submission(master.notebook, master)
         submission.notes.clear()  # it is compared with itself
@@ -452,9 +452,16 @@ def at_least(kind, least):
     return convert
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage lines."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
 def parser():
-    top = argparse.ArgumentParser(prog="grade.py", description=__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = Parser(prog="grade.py", description=__doc__,
+                 formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True)
 
     def add(name, run, text):

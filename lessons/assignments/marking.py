@@ -1,8 +1,8 @@
 """Marks one submission: runs it by nbval, apart and within limits, and gives the points.
 
-If a cell runs too long or ends the kernel, each question is run again by itself, so that it costs
-its own points and no others. If points are missing and the student has added cells, all is run
-once more with these in place: an answer may rest on them.
+All questions are run together; those that did not pass, each once more by itself, so that what
+hangs or spoils a name costs its own points and no others. If points are missing and the student
+has added cells, all that is done again with these in place: an answer may rest on them.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import psutil
 from cells import assemble, hidden_tests
 from runner import kill_below
 
-# colours of a terminal, and control characters: neither HTML nor XML can have them
+# colours of a terminal, and characters that neither HTML nor XML can have
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 MISSING = "no answer: the cell is missing, or is no code cell"
 UNANSWERED = "not answered yet"
