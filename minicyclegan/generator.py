@@ -1,11 +1,15 @@
-"""The generator: a ResNet that turns an image of one domain into the other (paper, section 7.2).
+"""The generators: networks that turn an image of one domain into the other.
+
+Generator is the paper's ResNet (section 7.2), here for 256×256 images, 11.4 million weights:
 
     c7s1-64, d128, d256, R256 × 9, u128, u64, c7s1-3, tanh
 
-`G_AB = Generator()` is the paper's network for 256×256 images: 11.4 million weights. The halved
-and doubled resolutions let nine residual blocks work where they are cheap and see far.
+The halved and doubled resolutions let nine residual blocks work where they are cheap and see far.
+But all of a small image has to go through a quarter of its size, and fine things get lost there.
+UNet hands them across: each way up is shown what the way down saw at the same size.
 """
 
+import torch
 from torch import nn
 
 
@@ -35,11 +39,7 @@ class Generator(nn.Module):
             *up(2 * width, width),  # (N, 64, H, W)
             *conv7(width, channels, bias=True), nn.Tanh(),  # (N, 3, H, W)
         )
-        for m in self.modules():  # section 7.1: weights from N(0, 0.02)
-            if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.normal_(m.weight, 0.0, 0.02)
-                if m.bias is not None:
-                    nn.init.zeros_(m.bias)
+        start_small(self)
 
     def forward(self, image):
         height, width = image.shape[-2:]
@@ -47,6 +47,44 @@ class Generator(nn.Module):
             raise ValueError(f"the generator needs a height and width that are multiples of 4 and "
                              f"at least 8, not {height}×{width}")
         return self.layers(image)
+
+
+class UNet(nn.Module):
+    """Image to image, as Generator, with skip connections: for small images.
+
+    width     channels at full size; twice as many at 1/2, four times at 1/4, eight times at 1/8
+    blocks    residual blocks at 1/8
+    channels  3 for colour, 1 for grayscale
+
+    H and W must be multiples of 8 and at least 16, else forward raises ValueError.
+    """
+
+    def __init__(self, width=16, blocks=0, channels=3):
+        super().__init__()
+        n = [width, 2 * width, 4 * width, 8 * width]
+        self.first = nn.Sequential(*conv3(channels, n[0]), *norm_relu(n[0]))  # (N, 16, H, W)
+        self.down = nn.ModuleList([  # to (N, 32, H/2, W/2), (N, 64, H/4, W/4), (N, 128, H/8, W/8)
+            nn.Sequential(*downsample(n[i], n[i + 1])) for i in range(3)])
+        self.bottom = nn.Sequential(*[ResidualBlock(n[3]) for _ in range(blocks)])
+        self.up = nn.ModuleList([  # and back, each with the skip of its size beside it
+            nn.Sequential(*conv3(n[i + 1] + n[i], n[i]), *norm_relu(n[i])) for i in (2, 1, 0)])
+        self.last = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(n[0], channels, 3), nn.Tanh())
+        start_small(self)
+
+    def forward(self, image):
+        height, width = image.shape[-2:]
+        if height % 8 or width % 8 or min(height, width) < 16:
+            raise ValueError(f"the generator needs a height and width that are multiples of 8 and "
+                             f"at least 16, not {height}×{width}")
+        skips, x = [], self.first(image)
+        for down in self.down:
+            skips.append(x)
+            x = down(x)
+        x = self.bottom(x)
+        for up in self.up:
+            larger = nn.functional.interpolate(x, scale_factor=2)  # nearest neighbour
+            x = up(torch.cat([larger, skips.pop()], 1))
+        return self.last(x)
 
 
 class ResidualBlock(nn.Module):
@@ -58,6 +96,15 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x):
         return x + self.layers(x)
+
+
+def start_small(network):
+    """Section 7.1: weights from N(0, 0.02), biases 0."""
+    for m in network.modules():
+        if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(m.weight, 0.0, 0.02)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
 
 
 def norm(n):
