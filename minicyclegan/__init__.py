@@ -4,11 +4,12 @@
 """
 
 from . import losses
-from .checkpoint import load_generator, load_reference
+from .engine.checkpoint import load_generator, load_reference
 from .cyclegan import CycleGAN, OneWayGAN
-from .data import PairedImages, UnpairedImages, read_image, to_image, to_tensor
+from .data import PairedImages, UnpairedImages
 from .discriminator import Discriminator
-from .errors import InputError
+from .engine.errors import InputError
+from .engine.images import read_image, to_image, to_tensor
 from .generator import Generator
 from .image_pool import ImagePool
 from .translate import translate, translate_image

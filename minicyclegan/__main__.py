@@ -11,9 +11,10 @@ from pathlib import Path
 
 import matplotlib
 
-from . import __version__, parallel
-from .ablate import VARIANTS, ablate, parse_settings, write_csv
-from .checkpoint import (
+from . import __version__
+from .engine import parallel
+from .lab.ablate import VARIANTS, ablate, parse_settings, write_csv
+from .engine.checkpoint import (
     export_generators,
     load_checkpoint,
     load_generator,
@@ -21,14 +22,15 @@ from .checkpoint import (
     shipped_model,
 )
 from .config import PRESETS, TOY, Config, as_config, dashed
-from .data import PairedImages, bad_images, check_images, list_tests
-from .download import DATASETS, download
-from .errors import InputError
-from .evaluate import write_scores
-from .hiding import curves, hiding_of_runs, survival
-from .kid import LEAST, NEEDS, evaluate_unpaired, table
-from .report import write_report
-from .toy import draw_dataset
+from .data import PairedImages
+from .engine.images import bad_images, check_images, list_tests
+from .lab.download import DATASETS, download
+from .engine.errors import InputError
+from .lab.evaluate import write_scores
+from .lab.hiding import curves, hiding_of_runs, survival
+from .lab.kid import LEAST, NEEDS, evaluate_unpaired, table
+from .lab.report import write_report
+from .lab.toy import draw_dataset
 from .train import out_of_memory, resume, train
 from .translate import translate
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from .discriminator import Discriminator
-from .errors import InputError, shown
+from .engine.errors import InputError, shown
 
 TOY = "data/toy"
 

@@ -26,8 +26,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import parallel, plots
-from .checkpoint import (
+from .engine import parallel
+from .lab import plots
+from .engine.checkpoint import (
     BEFORE,
     LAST,
     load_checkpoint,
@@ -39,19 +40,13 @@ from .checkpoint import (
 )
 from .config import FREE, TOY, as_config, dashed, stored_config
 from .cyclegan import CycleGAN, OneWayGAN
-from .data import (
-    UnpairedImages,
-    check_images,
-    list_tests,
-    read_stamps,
-    samples,
-    write_stamps,
-)
+from .data import UnpairedImages, samples
+from .engine.images import check_images, list_tests, read_stamps, write_stamps
 from .discriminator import Discriminator
-from .errors import InputError, shown
-from .evaluate import symptom, write_scores
-from .report import write_report
-from .toy import draw_dataset
+from .engine.errors import InputError, shown
+from .lab.evaluate import symptom, write_scores
+from .lab.report import write_report
+from .lab.toy import draw_dataset
 
 
 def learning_rate_factor(k, total, flat):

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .checkpoint import load_generator, pick_device
-from .data import (
+from .engine.checkpoint import load_generator, pick_device
+from .engine.images import (
     SUFFIXES,
     bad_images,
     check_images,
@@ -18,7 +18,7 @@ from .data import (
     to_image,
     to_tensor,
 )
-from .errors import InputError, shown
+from .engine.errors import InputError, shown
 
 
 @torch.no_grad()

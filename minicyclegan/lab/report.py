@@ -13,9 +13,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from . import kid, plots
-from .checkpoint import load_checkpoint, write_whole
-from .data import read_image
-from .errors import InputError
+from ..engine.checkpoint import load_checkpoint, write_whole
+from ..engine.images import read_image
+from ..engine.errors import InputError
 from .evaluate import MEASURES
 
 SAMPLES = 24  # at most so many go into the page, 0.1 MB each

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .data import list_images, read_square
-from .errors import InputError
+from ..data import read_square
+from ..engine.images import list_images
+from ..engine.errors import InputError
 
 LEAST = 10  # training images of each domain
 

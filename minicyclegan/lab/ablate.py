@@ -29,14 +29,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import plots
-from .checkpoint import load_generator, pick_device
-from .config import FREE, TOY, Config, dashed, stored_config
-from .data import PairedImages
-from .errors import InputError
+from ..engine.checkpoint import load_generator, pick_device
+from ..config import FREE, TOY, Config, dashed, stored_config
+from ..data import PairedImages
+from ..engine.errors import InputError
 from .evaluate import mean_absolute_error
 from .realism import share, train_classifier, training_images, views
 from .toy import draw_dataset
-from .train import limit_threads
+from ..train import limit_threads
 
 VARIANTS = {  # section 5.1.4
     "cycle alone": dict(lambda_adversarial=0.0),

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from PIL import Image
 
-from .data import to_image
+from ..engine.images import to_image
 
 COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # the same two everywhere; told apart by everyone
 

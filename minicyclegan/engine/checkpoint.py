@@ -19,7 +19,7 @@ from torch import nn
 
 from . import parallel
 from .errors import InputError
-from .generator import Generator
+from ..generator import Generator
 
 FORMAT = 3
 GENERATORS = "generators"  # the format of files with the two generators alone

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from . import plots
-from .errors import shown
+from ..engine.errors import shown
 
 MEASURES = {"mae": "error (0-255)", "mae_animal": "  on the animal",
             "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}

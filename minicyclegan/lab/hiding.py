@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 from . import plots
-from .checkpoint import load_checkpoint, load_generator, pick_device
-from .data import PairedImages
-from .errors import InputError
+from ..engine.checkpoint import load_checkpoint, load_generator, pick_device
+from ..data import PairedImages
+from ..engine.errors import InputError
 
 
 def quantise(images, bits):

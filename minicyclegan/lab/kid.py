@@ -24,8 +24,9 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from .data import list_images, read_square, to_bytes, to_image
-from .errors import InputError
+from ..data import read_square
+from ..engine.images import list_images, to_bytes, to_image
+from ..engine.errors import InputError
 
 LEAST = 50  # images of either domain; with fewer, chance decides
 NEEDS = {"inception": "torchmetrics torch-fidelity",

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageDraw
 from tqdm import tqdm
 
-from .errors import InputError
+from ..engine.errors import InputError
 
 COUNTS = {"trainA": 300, "trainB": 300, "testA": 60, "testB": 60}
 OVERSAMPLING = 4  # draw this many times larger, then average: smooth edges
