@@ -4,10 +4,10 @@
 """
 
 from . import losses
-from .engine.checkpoint import load_generator, load_reference
 from .cyclegan import CycleGAN, OneWayGAN
 from .data import PairedImages, UnpairedImages
 from .discriminator import Discriminator
+from .engine.checkpoint import load_generator, load_reference
 from .engine.errors import InputError
 from .engine.images import read_image, to_image, to_tensor
 from .generator import Generator

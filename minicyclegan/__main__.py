@@ -12,8 +12,9 @@ from pathlib import Path
 import matplotlib
 
 from . import __version__
+from .config import PRESETS, TOY, Config, as_config, dashed
+from .data import PairedImages
 from .engine import parallel
-from .lab.ablate import VARIANTS, ablate, parse_settings, write_csv
 from .engine.checkpoint import (
     export_generators,
     load_checkpoint,
@@ -21,11 +22,10 @@ from .engine.checkpoint import (
     pick_device,
     shipped_model,
 )
-from .config import PRESETS, TOY, Config, as_config, dashed
-from .data import PairedImages
-from .engine.images import bad_images, check_images, list_tests
-from .lab.download import DATASETS, download
 from .engine.errors import InputError
+from .engine.images import bad_images, check_images, list_tests
+from .lab.ablate import VARIANTS, ablate, parse_settings, write_csv
+from .lab.download import DATASETS, download
 from .lab.evaluate import write_scores
 from .lab.hiding import curves, hiding_of_runs, survival
 from .lab.kid import LEAST, NEEDS, evaluate_unpaired, table

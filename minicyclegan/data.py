@@ -4,23 +4,29 @@ A and B are drawn independently of each other: that is what unpaired means. All 
 from (seed, epoch, index), so that a run which stops can go on as if it had not.
 """
 
-import csv
 import hashlib
-import json
-import os
 import random
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from .engine.errors import InputError, shown
-from .engine.images import KEEP_BYTES, bad_images, decode, list_images, read_all, read_image, stamp, to_bytes, to_float, to_tensor
+from .engine.images import (
+    KEEP_BYTES,
+    bad_images,
+    decode,
+    list_images,
+    read_all,
+    read_image,
+    stamp,
+    to_bytes,
+    to_float,
+    to_tensor,
+)
+
 
 class UnpairedImages(Dataset):
     """Pairs (real_A, real_B) that have nothing to do with each other, for training.

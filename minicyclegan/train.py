@@ -26,8 +26,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from .config import FREE, TOY, as_config, dashed, stored_config
+from .cyclegan import CycleGAN, OneWayGAN
+from .data import UnpairedImages, samples
+from .discriminator import Discriminator
 from .engine import parallel
-from .lab import plots
 from .engine.checkpoint import (
     BEFORE,
     LAST,
@@ -38,12 +41,9 @@ from .engine.checkpoint import (
     save_checkpoint,
     write_whole,
 )
-from .config import FREE, TOY, as_config, dashed, stored_config
-from .cyclegan import CycleGAN, OneWayGAN
-from .data import UnpairedImages, samples
-from .engine.images import check_images, list_tests, read_stamps, write_stamps
-from .discriminator import Discriminator
 from .engine.errors import InputError, shown
+from .engine.images import check_images, list_tests, read_stamps, write_stamps
+from .lab import plots
 from .lab.evaluate import symptom, write_scores
 from .lab.report import write_report
 from .lab.toy import draw_dataset

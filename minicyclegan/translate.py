@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from .engine.checkpoint import load_generator, pick_device
+from .engine.errors import InputError, shown
 from .engine.images import (
     SUFFIXES,
     bad_images,
@@ -18,7 +19,6 @@ from .engine.images import (
     to_image,
     to_tensor,
 )
-from .engine.errors import InputError, shown
 
 
 @torch.no_grad()

@@ -30,13 +30,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from minicyclegan.checkpoint import LAST, pick_device
+from minicyclegan.evaluate import evaluate
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from minicyclegan import CycleGAN, Discriminator, Generator, ImagePool, InputError
-from minicyclegan.checkpoint import LAST, pick_device
 from minicyclegan.config import PRESETS, Config
-from minicyclegan.evaluate import evaluate
 from minicyclegan.train import Run, can_compile, limit_threads, out_of_memory, pick_precision
 
 ROOT = Path(__file__).parent.parent

@@ -30,13 +30,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from conftest import OPTIONS, draw_photos
+from minicyclegan.checkpoint import load_checkpoint
+from minicyclegan.evaluate import evaluate  # noqa: F401  imported before memory is limited
 from PIL import Image
 from tqdm import tqdm
 
 from minicyclegan import toy
 from minicyclegan.__main__ import main, parser
-from minicyclegan.checkpoint import load_checkpoint
-from minicyclegan.evaluate import evaluate  # noqa: F401  imported before memory is limited
 
 KINDS = ("images", "checkpoints", "configs", "options")
 SECONDS, MEMORY = 30, 8 * 2**30  # of one case: processor time, address space

@@ -10,9 +10,6 @@ import time
 import pytest
 import torch
 from conftest import TINY
-
-from minicyclegan import InputError
-from minicyclegan.__main__ import main
 from minicyclegan.ablate import (
     VARIANTS,
     collapsed,
@@ -24,6 +21,9 @@ from minicyclegan.ablate import (
 )
 from minicyclegan.checkpoint import load_checkpoint
 from minicyclegan.realism import share, train_classifier, views
+
+from minicyclegan import InputError
+from minicyclegan.__main__ import main
 
 TINY_TEXT = " ".join(f"{k}={v}" for k, v in TINY.items() if k != "device")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
 from minicyclegan.errors import InputError
 
 ROOT = Path(__file__).parent.parent

@@ -5,8 +5,6 @@ import zipfile
 
 import pytest
 import torch
-
-from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
 from minicyclegan.checkpoint import (
     BEFORE,
     DAMAGED,
@@ -16,6 +14,8 @@ from minicyclegan.checkpoint import (
     pick_device,
     save_checkpoint,
 )
+
+from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
 
 
 def fixture(name="step_lsgan"):

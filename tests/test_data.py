@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
+from minicyclegan.checkpoint import load_checkpoint
 from PIL import Image
 
 from minicyclegan import InputError, PairedImages, UnpairedImages, read_image, to_image, to_tensor
 from minicyclegan import data as data_module
-from minicyclegan.checkpoint import load_checkpoint
 from minicyclegan.config import Config
 from minicyclegan.data import (
     check_images,

@@ -14,10 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from minicyclegan.download import DATASETS, SPLITS, download
 
 from minicyclegan import download as module
 from minicyclegan.__main__ import main
-from minicyclegan.download import DATASETS, SPLITS, download
 
 COUNTS = dict(trainA=3, trainB=4, testA=1, testB=2)
 LATE = threading.Event()  # set when a test is over, so that no thread of a server stays behind

@@ -4,10 +4,10 @@ import re
 import pytest
 import torch
 from conftest import TOY_SET
-
-from minicyclegan import PairedImages, load_generator
 from minicyclegan.checkpoint import shipped_model
 from minicyclegan.evaluate import evaluate, mean_absolute_error, psnr, ssim, symptom, table
+
+from minicyclegan import PairedImages, load_generator
 
 
 def test_mean_absolute_error():

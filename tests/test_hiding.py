@@ -1,6 +1,5 @@
 import pytest
 import torch
-
 from minicyclegan.hiding import add_noise, blur, hiding, quantise, survival
 
 

@@ -10,11 +10,6 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
-from minicyclegan import InputError
-from minicyclegan.__main__ import main
-from minicyclegan.data import list_images
 from minicyclegan.kid import (
     LEAST,
     NEEDS,
@@ -25,6 +20,11 @@ from minicyclegan.kid import (
     kid,
     table,
 )
+from PIL import Image
+
+from minicyclegan import InputError
+from minicyclegan.__main__ import main
+from minicyclegan.data import list_images
 
 ROOT = Path(__file__).parent.parent
 # two folders of photographs, trainA and trainB: horses and zebras

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import minicyclegan
 from minicyclegan.kid import NEEDS
+
+import minicyclegan
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text()

@@ -5,10 +5,10 @@ import re
 import shutil
 
 import pytest
+from minicyclegan.report import SAMPLES, evenly, write_report
 from PIL import Image
 
 from minicyclegan import InputError
-from minicyclegan.report import SAMPLES, evenly, write_report
 
 SETTINGS = {"data": "data/toy", "steps": 1200, "sample_every": 300, "log_every": 20}
 MEASURES = {"mae": 21.94, "mae_nothing": 33.4, "psnr": 15.6, "psnr_nothing": 14.7, "ssim": 0.6789,

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from minicyclegan.toy import COUNTS, Scene, draw, draw_dataset, mask
 
 from minicyclegan import InputError, read_image
-from minicyclegan.toy import COUNTS, Scene, draw, draw_dataset, mask
 
 SHIPPED = Path(__file__).parent.parent / "data" / "toy"
 scenes = [Scene.random(f"test of the toy/{i}") for i in range(20)]

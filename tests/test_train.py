@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import OPTIONS, TINY, TOY_SET, same
+from minicyclegan.checkpoint import BEFORE, LAST, load_checkpoint
 from tqdm import tqdm
 
 from minicyclegan import CycleGAN, InputError
-from minicyclegan.checkpoint import BEFORE, LAST, load_checkpoint
 from minicyclegan.config import PRESETS, Config
 from minicyclegan.train import (
     Run,

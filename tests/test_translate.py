@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from minicyclegan.checkpoint import save_checkpoint
 from PIL import Image
 
 from minicyclegan import Generator, InputError, to_image, to_tensor, translate, translate_image
-from minicyclegan.checkpoint import save_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
-from nbval.plugin import comment_markers
-
 from minicyclegan.errors import InputError, shown
+from nbval.plugin import comment_markers
 
 LARGEST_NOTEBOOK = 25_000_000  # bytes: pictures in the outputs take room
 LARGEST_ANSWER = 100_000  # characters

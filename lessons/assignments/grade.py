@@ -42,11 +42,10 @@ from cells import (
     with_seed,
 )
 from marking import ESCAPES, Grader, Limits, Stopped
-from runner import guard
-from tqdm import tqdm
-
 from minicyclegan.checkpoint import write_whole
 from minicyclegan.errors import InputError, shown
+from runner import guard
+from tqdm import tqdm
 
 
 def collect(path, assignment):

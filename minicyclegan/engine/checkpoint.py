@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..generator import Generator
 from . import parallel
 from .errors import InputError
-from ..generator import Generator
 
 FORMAT = 3
 GENERATORS = "generators"  # the format of files with the two generators alone

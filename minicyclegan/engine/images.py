@@ -1,18 +1,14 @@
 """Image files of all kinds to images, or one clear sentence."""
 
 import csv
-import hashlib
 import json
 import os
-import random
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from .errors import InputError, shown

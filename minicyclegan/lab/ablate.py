@@ -28,15 +28,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from . import plots
-from ..engine.checkpoint import load_generator, pick_device
 from ..config import FREE, TOY, Config, dashed, stored_config
 from ..data import PairedImages
+from ..engine.checkpoint import load_generator, pick_device
 from ..engine.errors import InputError
+from ..train import limit_threads
+from . import plots
 from .evaluate import mean_absolute_error
 from .realism import share, train_classifier, training_images, views
 from .toy import draw_dataset
-from ..train import limit_threads
 
 VARIANTS = {  # section 5.1.4
     "cycle alone": dict(lambda_adversarial=0.0),

@@ -24,8 +24,8 @@ from urllib.error import HTTPError, URLError
 
 from tqdm import tqdm
 
-from ..engine.images import SUFFIXES
 from ..engine.errors import InputError
+from ..engine.images import SUFFIXES
 
 BASE = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"  # + NAME.zip; the authors' address
 SPLITS = ("trainA", "trainB", "testA", "testB")

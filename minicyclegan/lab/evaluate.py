@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from . import plots
 from ..engine.errors import shown
+from . import plots
 
 MEASURES = {"mae": "error (0-255)", "mae_animal": "  on the animal",
             "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}

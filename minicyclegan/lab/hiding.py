@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from . import plots
-from ..engine.checkpoint import load_checkpoint, load_generator, pick_device
 from ..data import PairedImages
+from ..engine.checkpoint import load_checkpoint, load_generator, pick_device
 from ..engine.errors import InputError
+from . import plots
 
 
 def quantise(images, bits):

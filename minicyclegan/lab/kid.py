@@ -25,8 +25,8 @@ from torch import nn
 from tqdm import tqdm
 
 from ..data import read_square
-from ..engine.images import list_images, to_bytes, to_image
 from ..engine.errors import InputError
+from ..engine.images import list_images, to_bytes, to_image
 
 LEAST = 50  # images of either domain; with fewer, chance decides
 NEEDS = {"inception": "torchmetrics torch-fidelity",

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..data import read_square
-from ..engine.images import list_images
 from ..engine.errors import InputError
+from ..engine.images import list_images
 
 LEAST = 10  # training images of each domain
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from . import kid, plots
 from ..engine.checkpoint import load_checkpoint, write_whole
-from ..engine.images import read_image
 from ..engine.errors import InputError
+from ..engine.images import read_image
+from . import kid, plots
 from .evaluate import MEASURES
 
 SAMPLES = 24  # at most so many go into the page, 0.1 MB each
