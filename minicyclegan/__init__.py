@@ -4,17 +4,17 @@
 """
 
 from . import losses
-from .cyclegan import CycleGAN, OneWayGAN
+from .cyclegan import CycleGAN, OneWayGAN, make_model
 from .data import PairedImages, UnpairedImages
 from .discriminator import Discriminator
-from .engine.checkpoint import load_generator, load_reference
 from .engine.errors import InputError
 from .engine.images import read_image, to_image, to_tensor
-from .generator import Generator
+from .engine.pretrained import load_reference
+from .generator import Generator, UNet
 from .image_pool import ImagePool
-from .translate import translate, translate_image
+from .translate import load_generator, translate, translate_image
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["CycleGAN", "Discriminator", "Generator", "ImagePool", "InputError", "OneWayGAN",
-           "PairedImages", "UnpairedImages", "load_generator", "load_reference", "losses",
-           "read_image", "to_image", "to_tensor", "translate", "translate_image"]
+           "PairedImages", "UNet", "UnpairedImages", "load_generator", "load_reference", "losses",
+           "make_model", "read_image", "to_image", "to_tensor", "translate", "translate_image"]

@@ -1,9 +1,8 @@
-"""All options of a run, with the presets: minutes on a laptop ("toy"), or the paper's recipe.
+"""All options of a run, with the presets: about a minute on a laptop, or the paper's recipe.
 
 The command line makes its options of these, and a run folder keeps them in config.json.
 """
 
-import json
 import math
 from dataclasses import dataclass, field, fields
 
@@ -13,7 +12,7 @@ from .engine.errors import InputError, shown
 TOY = "data/toy"
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
-FREE = ("device", "compile", "workers", "sample_every", "save_seconds", "save_steps")
+FREE = ("data", "device", "compile", "workers", "sample_every", "save_seconds", "keep_every")
 
 
 def option(default, help, choices=None, least=None, most=None):
@@ -23,45 +22,49 @@ def option(default, help, choices=None, least=None, most=None):
 
 @dataclass
 class Config:
-    """All options of a run. The defaults are the preset "toy"; PRESETS has the paper's.
+    """All options of a run. The defaults are the preset "toy"; PRESETS has the others.
 
-    Raises InputError for a value that no run can use.
+    Raises InputError for a value that no run can use, and for two that exclude each other.
     """
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
-    size: int = option(64, "train on crops of SIZE × SIZE pixels; a multiple of 4", most=8192)
+    size: int = option(64, "train on crops of SIZE × SIZE pixels", most=8192)
     zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1,
                          most=16)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
+    pairs: bool = option(True, "take test images of the same name for true counterparts")
     skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
                             "skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
+    generator: str = option("unet", "the paper's ResNet, or a U-Net, better for small images",
+                            ("resnet", "unet"))
     width: int = option(16, "channels after the generator's first layer", least=1, most=1024)
-    blocks: int = option(3, "residual blocks of the generator", least=0, most=100)
-    upsample: str = option("resize", "how the generator enlarges", ("transpose", "resize"))
+    blocks: int = option(0, "residual blocks of the generator", least=0, most=100)
+    upsample: str = option("resize", "how the ResNet enlarges", ("transpose", "resize"))
     disc_width: int = option(32, "channels after the discriminator's first layer", least=1,
                              most=1024)
     disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
                              least=1, most=6)
+    init: str = option("", "start from the networks of a run, an export, or the authors' files")
     # the losses
     adversarial: str = option("least_squares", "adversarial loss", ("least_squares", "log"))
     reconstruction: str = option("L1", "cycle loss", ("L1", "L2"))
     lambda_adversarial: float = option(1.0, "weight of the adversarial losses", least=0)
     lambda_cycle_A: float = option(10.0, "weight of the cycle A to B to A", least=0)
     lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
-    lambda_identity: float = option(0.0, "weight of the identity losses, times the "
+    lambda_identity: float = option(0.1, "weight of the identity losses, times the "
                                     "cycle's, if both ways", least=0)
     pool_size: int = option(50, "past fakes shown to the discriminators again", least=0, most=10**6)
     # the optimisation
-    epochs: int = option(200, "times to go through the larger domain", least=1)
-    steps: int = option(1200, "train for so many steps, whatever EPOCHS says; 0: EPOCHS counts",
-                        least=0)
+    epochs: int = option(0, "times to go through the larger domain; 0: STEPS counts", least=0)
+    steps: int = option(0, "steps to train; 0: EPOCHS counts, or else 600", least=0)
     flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
                          least=0, most=1)
     batch: int = option(2, "images of each domain in a step, for each process", least=1)
     lr: float = option(5e-4, "learning rate of Adam", least=0)
+    lr_D: float = option(0.0, "that of the discriminators; 0: as --lr", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
     seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
@@ -73,10 +76,10 @@ class Config:
                            "GPU")
     workers: int = option(4, "threads that read images which do not all fit into memory", least=1)
     log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
-    sample_every: int = option(300, "steps from one picture of samples to the next", least=1)
+    sample_every: int = option(100, "steps from one picture of samples to the next", least=1)
     save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
-    save_steps: int = option(0, "steps from one checkpoint to the next, if seconds do not come "
-                             "first; 0: seconds count", least=0)
+    keep_every: int = option(0, "keep the generators of every so many steps; 0: the last alone",
+                             least=0)
 
     def __post_init__(self):
         for f in fields(self):
@@ -96,10 +99,16 @@ class Config:
                 raise InputError(f"{flag} must be at most {rule['most']}, not {value}.")
             if value == math.inf:
                 raise InputError(f"{flag} must be finite.")
-        smallest = Discriminator(1, self.disc_depth).smallest_input()
-        if self.size % 4 or self.size < smallest:
-            raise InputError(f"--size must be a multiple of 4 and at least {smallest} for a "
-                             f"discriminator of depth {self.disc_depth}, not {self.size}.")
+        if self.epochs and self.steps:
+            raise InputError("--epochs and --steps both say how long to train; give one of them.")
+        if not self.epochs and not self.steps:
+            self.steps = PRESETS["toy"]["steps"]
+        unit = 4 if self.generator == "resnet" else 8
+        smallest = max(2 * unit, Discriminator(1, self.disc_depth).smallest_input())
+        if self.size % unit or self.size < smallest:
+            raise InputError(f"--size must be a multiple of {unit} and at least {smallest} for a "
+                             f"{self.generator} and a discriminator of depth {self.disc_depth}, "
+                             f"not {self.size}.")
         weights = ["lambda_adversarial", "lambda_cycle_A", "lambda_cycle_B"]
         used = weights if self.model == "cyclegan" else weights[:2]
         if not any(getattr(self, name) for name in used):
@@ -108,32 +117,52 @@ class Config:
 
 
 PRESETS = {
-    "toy": {},
-    "paper": dict(size=256, zoom=286 / 256, width=64, blocks=9, upsample="transpose",
-                  disc_width=64, steps=0, batch=1, lr=2e-4, log_every=100, sample_every=2000,
-                  save_seconds=300.0),
+    "toy": dict(steps=600),
+    "paper": dict(size=256, zoom=286 / 256, generator="resnet", width=64, blocks=9,
+                  upsample="transpose", disc_width=64, lambda_identity=0.0, epochs=200, batch=1,
+                  lr=2e-4, log_every=100, sample_every=2000, save_seconds=300.0),
 }
+
+
+def make_config(preset="toy", **named):
+    """The Config of a preset with options that somebody named: those win over the preset's.
+
+    Raises InputError as Config does, and for a named option that would have no effect.
+    """
+    options = PRESETS[preset] | named
+    for one, other in (("epochs", "steps"), ("steps", "epochs")):
+        if named.get(one) and other not in named:
+            options[other] = 0  # they exclude each other, and the preset's gives way
+    config = Config(**options)
+    for name, because in idle(config):
+        if name in named:
+            raise InputError(f"--{dashed(name)} has no effect {because}; leave it away.")
+    return config
+
+
+def idle(config):
+    """The options that others of a Config switch off: (name, because of what) for each."""
+    if config.model == "one_way":
+        for name in ("lambda_cycle_B", "lambda_identity"):
+            yield name, "with --model one_way"
+    if config.generator == "unet":
+        yield "upsample", "with --generator unet"
+    if not config.lambda_adversarial:
+        for name in ("adversarial", "pool_size", "disc_width", "lr_D"):
+            yield name, "with --lambda-adversarial 0"
+    if not config.lambda_cycle_A and not (config.model == "cyclegan" and config.lambda_cycle_B):
+        for name in ("reconstruction", "lambda_identity"):
+            yield name, "without a cycle weight"
 
 
 def dashed(name):
     return name.replace("_", "-")
 
 
-def as_config(options, out):
-    """A Config from what a run folder has stored."""
+def as_config(options, source):
+    """A Config from what a file, `source`, has stored."""
     try:
         return Config(**options)
     except TypeError as error:
-        raise InputError(f"{out} was written by another version of minicyclegan ({error}); "
+        raise InputError(f"{source} was written by another version of minicyclegan ({error}); "
                          "go on with that one.") from error
-
-
-def stored_config(out):
-    """What config.json says, for people to read: the checkpoint has the options too."""
-    file = out / "config.json"
-    try:
-        options = json.loads(file.read_text())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is damaged ({error}); remove it, the checkpoint has the options "
-                         "too.") from error
-    return as_config(options, out)

@@ -8,21 +8,20 @@ and its mirror image, closed into a ring:
     real_B ──▶ fake_A ──▶ rec_B        D_A judges fake_A, the cycle loss compares rec_B, real_B
           G_BA              G_AB
 
-Each step shares network calls. Instance norm treats every image of a batch by itself, so
-G_AB([real_A, real_B]) is the fake and the identity image in one call, and D_B([real_B, fakes])
-judges both: the same numbers, four calls where six would do as well.
-
-A step has two halves, one for the generators and one for the discriminators. Each is a function of
-a batch that returns one number to descend on, so several processes can share the work by wrapping
-just these two (parallel.py).
+Calls of a network are made together where they can be. Instance norm treats every image of a batch
+by itself, so G_AB([real_A, real_B]) is the fake and the identity image in one call, and
+D_B([real_B, fakes]) judges both: the same numbers, four calls where six would do as well.
 """
 
+import contextlib
 import itertools
 
 import torch
 from torch import nn
 
 from . import losses
+from .discriminator import Discriminator
+from .generator import Generator, UNet
 from .image_pool import ImagePool
 
 
@@ -33,26 +32,24 @@ class OneWayGAN(nn.Module):
     reconstruction    "L1" or "L2", see losses.reconstruction
     lambda_adversarial, lambda_cycle_A   weights of the two losses; 0 switches a loss off
     pool_size         past fakes to remember for D_B
-    lr, betas         of Adam (section 7.1)
+    lr, betas         of Adam (section 7.1); lr_D is D_B's, the same if None
     precision         "fp32", or "bf16": the networks compute in bfloat16; weights and losses stay
                       in float32
-    fused             False: a network call for each kind of image, for networks of your own that
+    together          False: a network call for each kind of image, for networks of your own that
                       look across the batch, as batch norm does
     seed              of the pool's random numbers
     """
 
     def __init__(self, G_AB, G_BA, D_B, adversarial="least_squares", reconstruction="L1",
-                 lambda_adversarial=1.0, lambda_cycle_A=10.0, pool_size=50,
-                 lr=2e-4, betas=(0.5, 0.999), precision="fp32", fused=True, seed=0):
+                 lambda_adversarial=1.0, lambda_cycle_A=10.0, pool_size=50, lr=2e-4,
+                 betas=(0.5, 0.999), lr_D=None, precision="fp32", together=True, seed=0):
         super().__init__()
         self.G_AB, self.G_BA, self.D_B = G_AB, G_BA, D_B
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.lambda_adversarial, self.lambda_cycle_A = lambda_adversarial, lambda_cycle_A
-        self.precision, self.fused = precision, fused
+        self.precision, self.together = precision, together
         self.pools = {"B": ImagePool(pool_size, seed)}
-        self.optimizers = {"G": adam([G_AB, G_BA], lr, betas), "D": adam([D_B], lr, betas)}
-        self.compiled = {}  # what computes a network in its place, see compile
-        self.halves = {"G": self.generator_half, "D": self.discriminator_half}
+        self.optimizers = {"G": adam([G_AB, G_BA], lr, betas), "D": adam([D_B], lr_D or lr, betas)}
 
     def step(self, real_A, real_B):
         """Train all networks once on a batch: two tensors (N, C, H, W) in [-1, 1], same shape.
@@ -62,27 +59,20 @@ class OneWayGAN(nn.Module):
         too, and the same for the other direction. What is switched off is neither computed nor
         returned.
         """
-        discriminators = [n for name, n in self.named_children() if name.startswith("D_")]
-        for D in discriminators:  # they judge here, but do not learn from G's half
-            D.requires_grad_(False)
-        with self.autocast(real_A):
-            total, named, fakes = self.halves["G"](real_A, real_B)
-        descend(self.optimizers["G"], total)
-        for D in discriminators:
-            D.requires_grad_(True)
+        with frozen(n for name, n in self.named_children() if name.startswith("D_")):
+            with self.autocast(real_A):  # the discriminators judge here, but do not learn
+                total, named, fakes = self.generator_half(real_A, real_B)
+            descend(self.optimizers["G"], total)
 
         if self.lambda_adversarial:
             pooled = {domain: self.pools[domain].query(fake) for domain, fake in fakes.items()}
             with self.autocast(real_A):
-                total, judged = self.halves["D"](real_A, real_B, pooled)
+                total, judged = self.discriminator_half(real_A, real_B, pooled)
             descend(self.optimizers["D"], total)
             named |= judged
         return named
 
-    def compile(self):
-        """Let torch.compile make the networks faster in `step`, a minute or more per shape of
-        batch; the networks themselves stay as they are."""
-        self.compiled = {n: torch.compile(n, dynamic=False) for n in self.children()}
+    # ── Fork here: a loss of your own goes into one of these two ────────────────────────────────
 
     def generator_half(self, real_A, real_B):
         """The sum to descend on, the losses by name, and {"B": fake_B}."""
@@ -94,6 +84,8 @@ class OneWayGAN(nn.Module):
         """The sum to descend on, and the losses by name; `pooled` has fakes by domain."""
         loss = self.discriminator_loss(self.D_B, real_B, pooled["B"])
         return loss, {"discriminator_B": loss.detach()}
+
+    # ────────────────────────────────────────────────────────────────────────────────────────────
 
     def generator_losses(self, real_A, real_B, G_AB, G_BA, D_B, A, B, lambda_cycle,
                          lambda_identity=0.0):
@@ -128,13 +120,12 @@ class OneWayGAN(nn.Module):
         return losses.discriminator(*self.call(D_B, real_B, pooled_B), self.adversarial)
 
     def call(self, network, *batches):
-        """network(batch) for every batch, in one call if fused; a tuple of as many results."""
-        if not self.fused and len(batches) > 1:
+        """network(batch) for every batch, in one call if `together`; a tuple of as many results."""
+        if not self.together and len(batches) > 1:
             return tuple(self.call(network, batch)[0] for batch in batches)
         x = batches[0] if len(batches) == 1 else torch.cat(batches)
-        y = self.compiled.get(network, network)(x)
         # losses, and what other networks are fed, in full precision
-        return y.to(x.dtype).split([len(b) for b in batches])
+        return network(x).to(x.dtype).split([len(b) for b in batches])
 
     def autocast(self, x):
         # around a whole half: weights that two calls share are brought to bfloat16 once
@@ -158,13 +149,13 @@ class CycleGAN(OneWayGAN):
     """
 
     def __init__(self, G_AB, G_BA, D_A, D_B, *, lambda_cycle_B=10.0, lambda_identity=0.0,
-                 pool_size=50, lr=2e-4, betas=(0.5, 0.999), seed=0, **one_way):
-        super().__init__(G_AB, G_BA, D_B, pool_size=pool_size, lr=lr, betas=betas, seed=seed,
-                         **one_way)
+                 pool_size=50, lr=2e-4, betas=(0.5, 0.999), lr_D=None, seed=0, **one_way):
+        super().__init__(G_AB, G_BA, D_B, pool_size=pool_size, lr=lr, betas=betas, lr_D=lr_D,
+                         seed=seed, **one_way)
         self.D_A = D_A
         self.lambda_cycle_B, self.lambda_identity = lambda_cycle_B, lambda_identity
         self.pools["A"] = ImagePool(pool_size, seed + 1)
-        self.optimizers["D"] = adam([D_A, D_B], lr, betas)
+        self.optimizers["D"] = adam([D_A, D_B], lr_D or lr, betas)
 
     def generator_half(self, real_A, real_B):
         total_AB, named_AB, fake_B = self.generator_losses(
@@ -188,7 +179,48 @@ def adam(networks, lr, betas):
                             fused=not torch.backends.mps.is_available())
 
 
+@contextlib.contextmanager
+def frozen(networks):
+    """Within it, the weights of some networks ask for no gradient; after it, those that did do."""
+    learning = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for p in learning:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in learning:
+            p.requires_grad_(True)
+
+
 def descend(optimizer, loss):
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    if loss.requires_grad:  # not where somebody has frozen all the weights that it could reach
+        loss.backward()
     optimizer.step()
+
+
+# ── Fork here: `train` and `load_generator` take a function like this one ───────────────────────
+
+
+def make_model(config, precision="fp32"):
+    """The model that a Config describes, its networks fresh from torch's random numbers.
+
+    One of your own goes in by an argument: train(config, out, make_model=yours). It gets the same
+    two arguments and returns a OneWayGAN or a CycleGAN, or a child class with a step of its own.
+    """
+    def new_generator():
+        if config.generator == "unet":
+            return UNet(config.width, config.blocks, config.channels)
+        return Generator(config.width, config.blocks, config.channels, config.upsample)
+
+    def new_discriminator():
+        return Discriminator(config.disc_width, config.disc_depth, config.channels)
+
+    settings = {name: getattr(config, name) for name in (
+        "adversarial", "reconstruction", "lambda_adversarial", "lambda_cycle_A", "pool_size",
+        "lr", "lr_D", "seed")} | dict(betas=(config.beta1, config.beta2), precision=precision)
+    G_AB, G_BA = new_generator(), new_generator()
+    if config.model == "one_way":
+        return OneWayGAN(G_AB, G_BA, new_discriminator(), **settings)
+    return CycleGAN(G_AB, G_BA, new_discriminator(), new_discriminator(), **settings,
+                    lambda_cycle_B=config.lambda_cycle_B, lambda_identity=config.lambda_identity)

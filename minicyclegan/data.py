@@ -17,14 +17,14 @@ from .engine.errors import InputError, shown
 from .engine.images import (
     KEEP_BYTES,
     bad_images,
+    check_images,
     decode,
     list_images,
     read_all,
     read_image,
-    stamp,
+    read_square,
     to_bytes,
     to_float,
-    to_tensor,
 )
 
 
@@ -40,42 +40,37 @@ class UnpairedImages(Dataset):
     when their turn comes. Files that cannot be read raise InputError before anything is trained,
     and the message lists them all; with `skip_bad` they are left out, unless no file is left.
 
-    bad   dict {file: reason} to add them to; what is in it already is listed too, or skipped
-    seen  stamps of files that were in order before: they are decoded only to be kept in memory
+    bad, left, remarks   dicts that collect what is found on the way: files that cannot be read
+    (those in it already are listed or skipped too), what is left alone in the folders, and what
+    should be said about the others; see engine/images.py
     """
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
-                 seed=0, skip_bad=False, bad=None, seen=()):
+                 seed=0, skip_bad=False, bad=None, left=None, remarks=None):
         self.size, self.load, self.flip = size, round(size * zoom), flip
         self.channels, self.seed = channels, seed
-        files = {d: list_images(Path(root) / f"{split}{d}") for d in "AB"}
-        self.bad = {} if bad is None else bad
+        bad = {} if bad is None else bad
+        files = {d: list_images(Path(root) / f"{split}{d}", left) for d in "AB"}
         self.free, self.files, self.images = KEEP_BYTES, {}, {}
-        for d in "AB":
-            self.files[d], self.images[d] = self._read_all(files[d], seen, f"reading {d}")
-        if self.bad and not skip_bad:
-            raise bad_images(self.bad, ", or leave them out by --skip-bad")
-        for d in "AB":
-            if not self.files[d]:
-                raise bad_images(self.bad, f": nothing else is left in {split}{d}")
-        self.set_epoch(0)
 
-    def _read(self, path):  # resized, before crop and flip: those are drawn anew every time
-        return to_bytes(read_image(path, self.channels, self.load)).contiguous()
-
-    def _read_all(self, files, seen, title):
         def read(file):
-            if self.free <= 0 and stamp(file) in seen:
-                return None
-            image = to_bytes(decode(file, self.channels, self.load)).contiguous()
+            image = to_bytes(decode(file, channels, self.load, remarks)).contiguous()
             self.free -= image.numel()
             return image if self.free >= 0 else None
 
-        both = read_all(files, read, self.bad, title)
-        return [file for file, _ in both], [image for _, image in both]
+        for d in "AB":
+            both = read_all(files[d], read, bad, f"reading {d}")
+            self.files[d], self.images[d] = ([pair[i] for pair in both] for i in (0, 1))
+        if bad and not skip_bad:
+            raise bad_images(bad, ", or leave them out by --skip-bad")
+        for d in "AB":
+            if not self.files[d]:
+                raise bad_images(bad, f": nothing else is left in {split}{d}")
+        self.set_epoch(0)
 
     def fingerprint(self):
-        """Tells whether the images are the same as another time, by their names and sizes."""
+        """Tells whether the images are the same as another time, by their names and sizes, wherever
+        they lie."""
         marks = {}
         for d, files in self.files.items():
             names = "".join(f"{f.name!r} {f.stat().st_size}\n" for f in files)
@@ -122,31 +117,36 @@ class UnpairedImages(Dataset):
     def _crop(self, domain, number, key):
         image = self.images[domain][number]
         if image is None:  # too many to keep them all in memory
-            image = self._read(self.files[domain][number])
+            image = to_bytes(read_image(self.files[domain][number], self.channels, self.load))
         rng = random.Random(key)
         top, left = (rng.randint(0, n - self.size) for n in image.shape[1:])
         image = image[:, top:top + self.size, left:left + self.size]
         return image.flip(-1) if self.flip and rng.random() < 0.5 else image
 
-    def batches(self, places, device, workers=4):
-        """For each (epoch, indices) of `places`: real_A, real_B, tensors (N, C, size, size) in
-        [-1, 1] on `device`. They are prepared ahead, by `workers` threads where files are read."""
+    def batches(self, steps, batch, device="cpu", part=0, parts=1, workers=4):
+        """For each number in `steps`, counted from 0: real_A, real_B, tensors (N, C, size, size) in
+        [-1, 1] on `device`. Of the `batch` pairs of a step these are those of process `part` of
+        `parts`. They are prepared ahead, by `workers` threads where files are read."""
+        device, share = torch.device(device), batch // parts
+
         def crops(picks):
             both = [torch.stack([self._crop(d, *pick) for pick in picks[d]]) for d in "AB"]
             if device.type == "cuda" and not both[0].is_cuda:
-                both = [batch.pin_memory() for batch in both]  # the copy need not be waited for
+                both = [images.pin_memory() for images in both]  # the copy need not be waited for
             return both
 
         def ready(future):
-            return tuple(to_float(batch.to(device, non_blocking=True)) for batch in future.result())
+            return tuple(to_float(x.to(device, non_blocking=True)) for x in future.result())
 
         workers = 1 if self.all_kept() else workers
         waiting = deque()
         with ThreadPoolExecutor(workers) as threads:
-            for epoch, indices in places:
+            for step in steps:
+                epoch, i = divmod(step, len(self) // batch)
                 if epoch != self.epoch:
                     self.set_epoch(epoch)
-                picks = {d: [self._pick(d, i) for i in indices] for d in "AB"}
+                first = i * batch + part * share
+                picks = {d: [self._pick(d, k) for k in range(first, first + share)] for d in "AB"}
                 waiting.append(threads.submit(crops, picks))
                 if len(waiting) > workers:
                     yield ready(waiting.popleft())
@@ -210,21 +210,24 @@ def by_stem(folder):
     return files
 
 
-def read_square(path, size, channels=3):
-    """The middle of an image as a tensor (channels, size, size) in [-1, 1]."""
-    image = read_image(path, channels, size)
-    left, top = ((n - size) // 2 for n in image.size)
-    return to_tensor(image.crop((left, top, left + size, top + size)))
+def check_tests(root, size, bad, left=None, remarks=None):
+    """Look at every test image and mask; what cannot be read goes into the dict `bad`."""
+    folders = [Path(root) / name for name in ("testA", "testB", "testMask")]
+    files = [f for folder in folders if folder.is_dir() for f in list_images(folder, left)]
+    check_images(files, bad, size, remarks)
 
 
-def samples(root, size, channels, bad=()):
-    """PairedImages, None where the counterparts are not known, and eight test images of either
-    domain to look at, two tensors (8, channels, size, size); training images if there are no
-    others."""
+def read_tests(root, size, channels, named=True, bad=()):
+    """PairedImages, None where the true counterparts are not known, and eight test images of either
+    domain to look at, two tensors (8, channels, size, size); training images if there are no tests.
+
+    named  False: images of the same name are no counterparts all the same
+    bad    files to leave out
+    """
     split = "test" if all((Path(root) / f"test{d}").is_dir() for d in "AB") else "train"
     files = [list_images(Path(root) / f"{split}{d}") for d in "AB"]
     names = [sorted(f.stem for f in domain) for domain in files]
-    if split == "test" and names[0] == names[1]:
+    if named and split == "test" and names[0] == names[1]:
         pairs = PairedImages(root, size, channels, bad)
         eight = [pairs[i][1:3] for i in range(min(8, len(pairs)))]
         return pairs, [torch.stack(images) for images in zip(*eight, strict=True)]

@@ -25,6 +25,8 @@ class Generator(nn.Module):
     H and W must be multiples of 4 and at least 8, else forward raises ValueError.
     """
 
+    multiple = 4
+
     def __init__(self, width=64, blocks=9, channels=3, upsample="transpose"):
         super().__init__()
         if upsample not in ("transpose", "resize"):
@@ -42,10 +44,7 @@ class Generator(nn.Module):
         start_small(self)
 
     def forward(self, image):
-        height, width = image.shape[-2:]
-        if height % 4 or width % 4 or min(height, width) < 8:
-            raise ValueError(f"the generator needs a height and width that are multiples of 4 and "
-                             f"at least 8, not {height}×{width}")
+        need_multiple(self, image)
         return self.layers(image)
 
 
@@ -59,6 +58,8 @@ class UNet(nn.Module):
     H and W must be multiples of 8 and at least 16, else forward raises ValueError.
     """
 
+    multiple = 8
+
     def __init__(self, width=16, blocks=0, channels=3):
         super().__init__()
         n = [width, 2 * width, 4 * width, 8 * width]
@@ -68,14 +69,11 @@ class UNet(nn.Module):
         self.bottom = nn.Sequential(*[ResidualBlock(n[3]) for _ in range(blocks)])
         self.up = nn.ModuleList([  # and back, each with the skip of its size beside it
             nn.Sequential(*conv3(n[i + 1] + n[i], n[i]), *norm_relu(n[i])) for i in (2, 1, 0)])
-        self.last = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(n[0], channels, 3), nn.Tanh())
+        self.last = nn.Sequential(ReflectionPad(1), nn.Conv2d(n[0], channels, 3), nn.Tanh())
         start_small(self)
 
     def forward(self, image):
-        height, width = image.shape[-2:]
-        if height % 8 or width % 8 or min(height, width) < 16:
-            raise ValueError(f"the generator needs a height and width that are multiples of 8 and "
-                             f"at least 16, not {height}×{width}")
+        need_multiple(self, image)
         skips, x = [], self.first(image)
         for down in self.down:
             skips.append(x)
@@ -98,6 +96,13 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
+def need_multiple(network, image):
+    (height, width), n = image.shape[-2:], network.multiple
+    if height % n or width % n or min(height, width) < 2 * n:
+        raise ValueError(f"the generator needs a height and width that are multiples of {n} and "
+                         f"at least {2 * n}, not {height}×{width}")
+
+
 def start_small(network):
     """Section 7.1: weights from N(0, 0.02), biases 0."""
     for m in network.modules():
@@ -117,12 +122,21 @@ def norm_relu(n):
     return norm(n), nn.ReLU(inplace=True)
 
 
+class ReflectionPad(nn.ReflectionPad2d):
+    """nn.ReflectionPad2d in the precision of what comes in: autocast on a CPU would bring it to
+    float32 and back."""
+
+    def forward(self, x):
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
 def conv7(n_in, n_out, bias=False):
-    return nn.ReflectionPad2d(3), nn.Conv2d(n_in, n_out, 7, bias=bias)
+    return ReflectionPad(3), nn.Conv2d(n_in, n_out, 7, bias=bias)
 
 
 def conv3(n_in, n_out):
-    return nn.ReflectionPad2d(1), nn.Conv2d(n_in, n_out, 3, bias=False)
+    return ReflectionPad(1), nn.Conv2d(n_in, n_out, 3, bias=False)
 
 
 def downsample(n_in, n_out):

@@ -1,87 +1,194 @@
-"""Apply a trained generator to images of any size."""
+"""Trained networks from files, and a trained generator on images of any size."""
 
-import os
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import nn
 from tqdm import tqdm
 
-from .engine.checkpoint import load_generator, pick_device
+from . import cyclegan
+from .config import Config, as_config
+from .engine.checkpoint import fill, is_ours, load_checkpoint, read_tensors, write_whole
+from .engine.device import free_memory, pick_device, seeded
 from .engine.errors import InputError, shown
 from .engine.images import (
     SUFFIXES,
     bad_images,
     check_images,
+    drops,
+    left_alone,
     list_images,
     read_image,
     reason,
+    say_remarks,
     to_image,
     to_tensor,
 )
+from .engine.pretrained import load_reference, reference_config
+from .generator import Generator
+
+# Their G_A maps A to B and their D_A judges domain B: the letters are not ours.
+AUTHORS = {"G_AB": "latest_net_G_A.pth", "G_BA": "latest_net_G_B.pth",
+           "D_A": "latest_net_D_B.pth", "D_B": "latest_net_D_A.pth"}
+ARCHITECTURE = ("generator", "width", "blocks", "channels", "upsample", "disc_width", "disc_depth")
+
+
+def load_networks(path, make_model=cyclegan.make_model):
+    """Networks by name, {"G_AB": ..., "G_BA": ..., ...}, and the Config that they were made with.
+
+    path        a run folder, a checkpoint or an export of ours (which has no discriminators); one
+                of the authors' generator files, which holds one direction and is called "G"
+    make_model  that of the run, where it was one of your own, see cyclegan.make_model
+    InputError where there is no such file, or it holds something else.
+    """
+    path = Path(path)
+    content = load_checkpoint(path) if path.is_dir() else read_tensors(path)
+    if not is_ours(content):
+        found = reference_config(content, path)
+        config = Config(generator="resnet", **found)
+        return {"G": load_reference(Generator(**found), content).eval()}, config
+    content = load_checkpoint(path)
+    config = as_config(content["config"], path)
+    with seeded(0):  # fresh weights, only to be written over
+        networks = dict(make_model(config).named_children())
+    for name, weights in content["networks"].items():
+        fill(networks[name], weights, name, path)
+    return {name: networks[name].eval() for name in content["networks"]}, config
+
+
+def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
+    """The trained generator to domain `to` ("A" or "B"), and its Config; see load_networks. A file
+    of the authors holds one direction, so `to` changes nothing there."""
+    networks, config = load_networks(path, make_model)
+    return networks.get("G_AB" if to == "B" else "G_BA", networks.get("G")).to(device), config
+
+
+def start_from(model, path):
+    """Give a new model the weights of other networks: those of a run, an export, or the authors'
+    files, a whole folder of them or one generator, which is taken for G_AB. Says what was taken.
+    InputError where they are of another architecture."""
+    path, networks = Path(path), dict(model.named_children())
+    theirs = {name: path / file for name, file in AUTHORS.items() if (path / file).is_file()}
+    if theirs:
+        for name in theirs.keys() & networks.keys():
+            load_reference(networks[name], theirs[name])
+    else:
+        theirs, _ = load_networks(path)
+        if "G" in theirs:
+            theirs = {"G_AB": theirs["G"]}
+        for name in theirs.keys() & networks.keys():
+            fill(networks[name], theirs[name].state_dict(), name, path)
+    taken = sorted(theirs.keys() & networks.keys())
+    fresh = sorted(networks.keys() - theirs.keys())
+    print(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))
 
 
 @torch.no_grad()
 def translate_image(generator, image):
     """PIL image ("RGB" or "L", as the generator's channels) to a PIL image of the same size.
 
-    Sides that are no multiple of 4, or under 8, are padded by reflection and cropped back.
+    Sides that the generator cannot take are padded by reflection and cropped back.
     """
-    pixels = np.asarray(image)
+    pixels, n = np.asarray(image), getattr(generator, "multiple", 8)
     height, width = pixels.shape[:2]
-    pad = [(0, max(8, -(-n // 4) * 4) - n) for n in (height, width)]
+    pad = [(0, max(2 * n, -(-side // n) * n) - side) for side in (height, width)]
     pixels = np.pad(pixels, pad + [(0, 0)] * (pixels.ndim - 2), mode="reflect")
     device = next(generator.parameters()).device
     fake = to_image(generator(to_tensor(pixels)[None].to(device))[0])
     return fake.crop((0, 0, width, height))
 
 
-def translate(run, to, inputs, out, overwrite=False, device="auto"):
+def memory_needed(generator, width, height):
+    """Bytes that a generator takes for an image, roughly: what a few of its widest layers hold at
+    full size. Measured with both of ours, and rounded up."""
+    channels = next(m.out_channels for m in generator.modules() if isinstance(m, nn.Conv2d))
+    return width * height * channels * 4 * (4 if isinstance(generator, Generator) else 8)
+
+
+def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existing=False,
+              shrink=False, make_model=cyclegan.make_model):
     """Translate image files to domain `to`, "A" or "B"; names and sizes stay.
 
     run     run folder, checkpoint, or a generator file of the authors' implementation
     inputs  image files and folders of images
     out     folder for the results, made where it is missing
+    skip_existing  leave images alone whose result is there, to go on with a call that broke off
+    shrink  make images smaller that would not fit into memory
     Returns the files written. Everything is checked before the first file is written: raises
-    InputError for an input that is missing or no image, for two inputs of one name, and for a
-    result that exists already, unless `overwrite`.
+    InputError for an input that is missing or no image or too large for the memory, for two inputs
+    of one name, and for a result that exists already, unless `overwrite` or `skip_existing`.
     """
-    generator, config = load_generator(run, to, pick_device(device))
-    files = [f for i in inputs for f in (list_images(i) if Path(i).is_dir() else [Path(i)])]
-    targets = {}
-    for file in files:
-        target = Path(out) / file.name
-        if target in targets:
-            raise InputError(f"{shown(targets[target])} and {shown(file)} have the same name, so "
-                             f"one would write over the other in {out}; translate them into "
-                             "different folders.")
-        if target.exists() and (not overwrite or target.resolve() == file.resolve()):
-            raise InputError(f"{shown(target)} exists already; choose another --out"
-                             + ("." if overwrite else ", or add --overwrite."))
-        if file.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
-                             "name image files or folders of them.")
-        if not os.path.lexists(file):
-            raise InputError(f"{shown(file)} does not exist; give image files or folders of them.")
-        targets[target] = file
-    bad = {}
-    check_images(files, bad)
+    device, out, left, remarks, bad = pick_device(device), Path(out), {}, {}, {}
+    generator, config = load_generator(run, to, device, make_model)
+    files = [f for i in inputs for f in (list_images(i, left) if Path(i).is_dir() else [Path(i)])]
+    targets = find_targets(files, out, overwrite, skip_existing)
+    check_images(targets.values(), bad, remarks=remarks)
     if bad:
         raise bad_images(bad)
+    sizes = {file: fitting(generator, file, device, shrink) for file in targets.values()}
+    if left:
+        print(left_alone(left))
+    say_remarks(remarks)
+    lost = sorted(set().union(*map(drops, targets.values()))) if targets else ()
+    if lost:
+        print(f"the results have 8 bits and no {' and no '.join(lost)}, unlike some of the images")
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out} cannot be made a folder ({error.strerror}); "
                          "choose another --out.") from error
     for target, file in tqdm(targets.items(), f"translating to {to}", unit="image"):
-        image = read_image(file, config["channels"])
-        fake = translate_image(generator, image)
-        try:
-            fake.save(target, quality=95)
-        except Exception as error:  # WebP ends at 16383 pixels a side, JPEG at 65500
-            target.unlink(missing_ok=True)  # no half of an image
-            if getattr(error, "errno", None):
-                raise  # of the disk
-            raise InputError(f"{shown(target)} cannot be written ({reason(error)}); give "
-                             f"{shown(file)} another suffix.") from error
+        image = read_image(file, config.channels, sizes[file])
+        save_image(translate_image(generator, image), target, file)
     return list(targets)
+
+
+def find_targets(files, out, overwrite, skip_existing):
+    """Where each result goes, {target: file}, without those to skip."""
+    targets = {}
+    for file in files:
+        target = out / file.name
+        if target in targets:
+            raise InputError(f"{shown(targets[target])} and {shown(file)} have the same name, so "
+                             f"one would write over the other in {out}; translate them into "
+                             "different folders.")
+        if target.exists() and (target.resolve() == file.resolve()
+                                or not (overwrite or skip_existing)):
+            raise InputError(f"{shown(target)} exists already; choose another --out"
+                             + ("." if overwrite else ", or add --overwrite or --skip-existing."))
+        if file.suffix.lower() not in SUFFIXES:
+            raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
+                             "name image files or folders of them.")
+        targets[target] = file
+    return {t: f for t, f in targets.items() if not (skip_existing and t.exists())}
+
+
+def fitting(generator, file, device, shrink):
+    """None where an image fits into memory as it is, else, with `shrink`, its shorter side then."""
+    free = free_memory(device)
+    with Image.open(file) as image:
+        width, height = image.size
+    needed = memory_needed(generator, width, height)
+    if free is None or needed <= free:
+        return None
+    if not shrink:
+        raise InputError(f"{shown(file)}, {width}×{height} pixels, would take about "
+                         f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free; make "
+                         "it smaller, or add --shrink.")
+    side = int(min(width, height) * (free / needed) ** 0.5)
+    print(f"{shown(file)} is translated with a shorter side of {side} pixels, to fit into memory")
+    return side
+
+
+def save_image(image, target, file):
+    """Write an image, whole or not at all; `file` is what it was made of."""
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, Image.registered_extensions()[target.suffix.lower()], quality=95)
+    except Exception as error:  # WebP ends at 16383 pixels a side, JPEG at 65500
+        raise InputError(f"{shown(target)} cannot be written ({reason(error)}); give "
+                         f"{shown(file)} another suffix.") from error
+    write_whole(target, buffer.getbuffer())

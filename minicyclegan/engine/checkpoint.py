@@ -1,46 +1,33 @@
-"""Networks to and from files: our checkpoints, and the files of the authors' implementation.
+"""Files that are whole or not there, and checkpoints: tensors and plain values, nothing else.
 
-A checkpoint holds tensors and plain values only and is loaded with `weights_only=True`: opening
-one never runs code. It is written beside the old one, synced and renamed, and the one before is
-kept, so that there is a whole one at any moment.
+A checkpoint is loaded with `weights_only=True`: opening one never runs code. It is written beside
+the old one, synced and renamed, and the one before is kept, so that there is a whole one at any
+moment.
 """
 
 import contextlib
 import io
 import os
 import pickle
-import re
 import sys
 import zipfile
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from ..generator import Generator
-from . import parallel
-from .errors import InputError
+from .errors import InputError, shown
+from .parallel import rank
 
-FORMAT = 3
-GENERATORS = "generators"  # the format of files with the two generators alone
+FORMAT = 4
 LAST, BEFORE, DAMAGED = "checkpoint.pt", "checkpoint_before.pt", "checkpoint_damaged.pt"
+OTHERS = {  # how files of other kinds begin
+    b"\x89HDF": "an HDF5 file, as Keras writes it", b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image", b"\x93NUM": "a NumPy array", b"version https://git-lfs":
+    "a note of Git LFS in place of the file itself", b"<": "a web page", b"{": "a JSON text"}
 
 
 class Damaged(InputError):
     """A file that once was right and no longer is: the one before it may serve."""
-
-
-def pick_device(name="auto"):
-    """"auto" is the first of cuda, mps, cpu that this machine has; else the device asked for."""
-    if name == "auto":
-        name = ("cuda" if torch.cuda.is_available()
-                else "mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=name).cpu()  # "meta" is a device too, and holds nothing
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise InputError(f"--device {name} does not work on this machine; "
-                         "use cpu, or auto to take the best there is.") from error
-    return torch.device(name)
 
 
 def write_whole(path, data, before=None):
@@ -59,8 +46,9 @@ def write_whole(path, data, before=None):
         if before and path.exists():
             os.replace(path, before)
         os.replace(temporary, path)
-    except OSError as error:
-        error.filename = str(path)
+    except BaseException as error:  # a full disk, or the second Ctrl-C
+        if isinstance(error, OSError):
+            error.filename = str(path)
         with contextlib.suppress(OSError):  # half a file is of no use, and takes room
             temporary.unlink()
         raise
@@ -92,7 +80,7 @@ def load_checkpoint(path, aside=False):
         if not before.exists():
             raise
         content = read_checkpoint(before)
-        if parallel.rank() == 0:
+        if rank() == 0:
             print(f"{error} {before} takes its place.", file=sys.stderr)
             if aside:
                 os.replace(last, path / DAMAGED)
@@ -101,176 +89,72 @@ def load_checkpoint(path, aside=False):
 
 def read_checkpoint(path):
     content = read_tensors(path)
-    if not isinstance(content, dict) or not {"format", "networks"} <= content.keys():
-        raise InputError(f"{path} is not a checkpoint of minicyclegan; "
-                         f"give a run folder, or the {LAST} in it.")
-    if content["format"] not in (FORMAT, GENERATORS):
+    if not is_ours(content):
+        raise InputError(f"{path} is not a checkpoint of minicyclegan, but seems to be "
+                         f"{kind_of(content)}; give a run folder, or the {LAST} in it.")
+    if content["format"] != FORMAT:
         raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; "
                          "install the version of minicyclegan that wrote it.")
-    if not isinstance(content.get("config"), dict) or not isinstance(content["networks"], dict):
-        raise InputError(f"{path} lacks the options or the networks of its run; use another "
-                         "checkpoint.")
     return content
+
+
+def is_ours(content):
+    return isinstance(content, dict) and {"format", "config", "networks"} <= content.keys()
+
+
+def kind_of(content):
+    """What a file that is not ours seems to hold, in a few words."""
+    if not isinstance(content, dict):
+        return f"a single {type(content).__name__}"
+    names = ", ".join(shown(str(key)) for key in list(content)[:3])
+    if content and all(torch.is_tensor(value) for value in content.values()):
+        return f"the weights of one network ({len(content)} tensors: {names}, ...)"
+    return f"a file of another program (it holds {names or 'nothing'})"
 
 
 def read_tensors(path):
     """torch.load of tensors and plain values, with a clear InputError for anything else."""
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise InputError(f"{path} does not exist; give a run folder or a checkpoint file.")
     with open(path, "rb") as file:
-        start = file.read(2)
-    if start != b"PK" and start[:1] != b"\x80":  # a zip, or a pickle as the oldest versions wrote
-        kind = "not a checkpoint at all" if start else "empty"
-        raise Damaged(f"{path} is {kind}; use another checkpoint.")
+        start = file.read(64)
+    if start[:2] != b"PK" and start[:1] != b"\x80":  # a zip, or a pickle of the oldest versions
+        kind = next((name for begin, name in OTHERS.items() if start.startswith(begin)), None)
+        if start[8:10] == b'{"':
+            kind = "a safetensors file"
+        if kind:
+            raise InputError(f"{path} is {kind}, not a checkpoint; give a run folder, or the "
+                             f"{LAST} in it.")
+        raise Damaged(f"{path} is {'not a checkpoint at all' if start else 'empty'}; use another "
+                      "checkpoint.")
     try:
-        if start == b"PK":
-            with zipfile.ZipFile(path) as file:  # torch itself does not compare the checksums
-                if any(entry.compress_type for entry in file.infolist()) or file.testzip():
+        if start[:2] == b"PK":
+            with zipfile.ZipFile(path) as file:
+                names = [name.partition("/")[2] for name in file.namelist()]
+                if names and "data.pkl" not in names:
+                    raise InputError(f"{path} is a zip of another kind, not a checkpoint; give a "
+                                     f"run folder, or the {LAST} in it.")
+                if any(name.startswith("code/") for name in names):
+                    raise InputError(f"{path} is a TorchScript program, not a checkpoint; save its "
+                                     "state_dict() with torch.save, and give that.")
+                if file.testzip():  # torch itself does not compare the checksums
                     raise zipfile.BadZipFile
         return torch.load(path, map_location="cpu", weights_only=True)
+    except (InputError, MemoryError):
+        raise
     except pickle.UnpicklingError as error:
         raise InputError(f"{path} holds more than tensors and plain values, which could run code; "
                          "nothing of it was run. Use another checkpoint.") from error
-    except MemoryError:
-        raise
     except Exception as error:  # damaged files make torch.load raise many things
         raise Damaged(f"{path} is damaged or cut off; use another checkpoint.") from error
 
 
-def load_generator(path, to, device="cpu"):
-    """The trained generator to domain `to` ("A" or "B") of a run or checkpoint, and its config.
-
-    `path` may also be a generator file of the authors' implementation (latest_net_G_A.pth, ...):
-    it holds one direction, so `to` changes nothing.
-    """
-    if Path(path).is_file() and Path(path).suffix == ".pth":
-        weights = read_tensors(path)
-        config = reference_config(weights, path)
-        generator = load_reference(Generator(**config), weights)
-    else:
-        checkpoint = load_checkpoint(path)
-        config = checkpoint["config"]
-        need_generator(config, path)
-        with torch.device("meta"):  # takes no memory, however large it is said to be
-            generator = new_generator(config)
-        load_network(generator, checkpoint, "G_AB" if to == "B" else "G_BA")
-    return generator.to(device).eval(), config
-
-
-def need_generator(config, path):
-    """InputError where a dict, of whatever origin, does not describe a generator."""
-    width, blocks, channels, upsample = (config.get(k) for k in (
-        "width", "blocks", "channels", "upsample"))
-    if not (type(width) is type(blocks) is type(channels) is int and 1 <= width <= 1024
-            and 0 <= blocks <= 100 and channels in (1, 3) and upsample in ("transpose", "resize")):
-        raise InputError(f"{path} describes no generator that this version has; use another "
-                         "checkpoint.")
-
-
-def new_generator(config):
-    """A fresh generator with the architecture that a config (a dict) describes."""
-    return Generator(**{k: config[k] for k in ("width", "blocks", "channels", "upsample")})
-
-
-def load_network(network, checkpoint, name):
-    """Fill a network with the weights that a checkpoint has under `name`, "G_AB" for one."""
-    weights = checkpoint["networks"].get(name)
-    shapes = {key: (weight.shape, weight.dtype) for key, weight in network.state_dict().items()}
-    if not isinstance(weights, dict) or shapes != {
-            key: torch.is_tensor(weight) and (weight.shape, weight.dtype)
-            for key, weight in weights.items()}:
-        raise InputError(f"the checkpoint holds no {name} that fits its own config: its weights "
-                         "are of another architecture; use the checkpoint.pt of one run.")
-    if not all(weight.layout == torch.strided and weight.isfinite().all()
-               for weight in weights.values()):
-        raise InputError(f"the {name} in the checkpoint has weights that are no numbers; use "
-                         "another checkpoint.")
-    meta = any(weight.is_meta for weight in network.parameters())
-    network.load_state_dict(weights, assign=meta)
-
-
-def export_generators(run, file):
-    """Write the two generators of a run, all that `translate` and `evaluate` need, to a file: a
-    tenth of the checkpoint. No training goes on from it; `run` is a run folder or a checkpoint."""
-    checkpoint, run, file = load_checkpoint(run), Path(run), Path(file)
-    if file.resolve() in (run.resolve(), (run / LAST).resolve(), (run / BEFORE).resolve()):
-        raise InputError(f"{file} is the checkpoint itself, which training could not go on from "
-                         "any more; name another file.")
-    weights = {}
-    for name in ("G_AB", "G_BA"):
-        generator = new_generator(checkpoint["config"])
-        load_network(generator, checkpoint, name)
-        weights[name] = generator.state_dict()
-    save_checkpoint(file, {"format": GENERATORS, "config": checkpoint["config"],
-                           "step": checkpoint.get("step"), "networks": weights})
-
-
-def shipped_model(name="toy"):
-    """The file of a model that comes with the package; data/README.md tells how it was made."""
-    here = Path(__file__).parent  # in a clone it is below data, in an installed package beside us
-    files = [here.parent / "data" / "models" / f"{name}.pt", here / "models" / f"{name}.pt"]
-    for file in files:
-        if file.is_file():
-            return file
-    raise InputError(f"{files[0]} is missing; install minicyclegan again, or clone it anew.")
-
-
-def load_reference(network, source):
-    """Fill a Generator or Discriminator with weights of the authors' PyTorch implementation.
-
-    source  a file as they publish them (latest_net_G_A.pth, latest_net_D_A.pth, ...) or its
-            state dict. Their G_A is our G_AB, their D_A (which judges domain B) our D_B.
-    Returns the network. A `module.` prefix and the running statistics of old versions are passed
-    over; so are biases in front of an instance norm, which takes them out again.
-
-    Raises InputError where the weights are of another architecture.
-    """
-    name = "the weights" if isinstance(source, dict) else str(source)
-    theirs = reference_convolutions(source if isinstance(source, dict) else read_tensors(source),
-                                    name)
-    ours = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
-    shapes = [[tuple(w.shape) for w in (pair["weight"] for pair in theirs)],
-              [tuple(m.weight.shape) for m in ours]]
-    if shapes[0] != shapes[1]:
-        i = next((i for i, (a, b) in enumerate(zip(*shapes, strict=False)) if a != b),
-                 min(map(len, shapes)))
-        raise InputError(
-            f"{name} does not fit: {len(theirs)} convolutions, {len(ours)} expected; the first "
-            f"difference is at number {i + 1}; build the {type(network).__name__} with the width "
-            "and depth (or blocks) that these weights were trained with.")
-    with torch.no_grad():
-        for conv, pair in zip(ours, theirs, strict=True):
-            conv.weight.copy_(pair["weight"])
-            if conv.bias is not None:
-                if pair.get("bias", torch.empty(0)).shape != conv.bias.shape:
-                    raise InputError(f"{name} lacks a bias that fits; use another file.")
-                conv.bias.copy_(pair["bias"])
-    return network
-
-
-def reference_convolutions(state, name):
-    """Their convolutions in the order of the layers, [{"weight": ..., "bias": ...}, ...]."""
-    convolutions = {}
-    for key, value in state.items() if isinstance(state, dict) else ():
-        if not isinstance(key, str) or not torch.is_tensor(value) or value.is_complex():
-            continue
-        place = tuple(int(n) for n in re.findall(r"\.(\d+)(?=\.)", "." + key))
-        kind = key.rsplit(".", 1)[-1]
-        if kind in ("weight", "bias"):
-            convolutions.setdefault(place, {})[kind] = value
-    pairs = [convolutions[place] for place in sorted(convolutions)]
-    if not pairs or any(p.get("weight", torch.empty(0)).dim() != 4 or w.layout != torch.strided
-                        or not w.isfinite().all() for p in pairs for w in p.values()):
-        raise InputError(f"{name} holds no weights of a CycleGAN network with instance norm; "
-                         "give one of the authors' generator or discriminator files.")
-    return pairs
-
-
-def reference_config(state, name):
-    """The architecture of one of the authors' ResNet generators, read off its weights."""
-    convolutions = reference_convolutions(state, name)
-    channels, width = convolutions[0]["weight"].shape[1::-1]
-    blocks = (len(convolutions) - 6) // 2  # without three on either side, two to a block
-    config = {"width": width, "blocks": blocks, "channels": channels, "upsample": "transpose"}
-    need_generator(config, name)
-    return config
+def fill(network, weights, name, source):
+    """Load a state dict into a network; InputError names both where it does not fit."""
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"{source} holds no {name} that fits: its weights are of another "
+                         "architecture than its options say; use the checkpoint.pt of one run, and "
+                         "the make_model that it was trained with.") from error

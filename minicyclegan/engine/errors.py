@@ -1,4 +1,6 @@
-"""The one exception for input that cannot be used, and file names in its messages."""
+"""What is said to the user: the one exception for input that cannot be used, and what it names."""
+
+import shlex
 
 
 class InputError(ValueError):
@@ -14,3 +16,8 @@ def shown(path):
     long, and quoted where it has line breaks or the like."""
     text = str(path) if len(str(path)) < 300 else f"{str(path)[:300]} ..."
     return text if text.isprintable() else repr(text)
+
+
+def command(*words):
+    """A command to copy: "minicyclegan train --resume 'my runs/toy'", quoted for the shell."""
+    return shlex.join(["minicyclegan", *map(str, words)])

@@ -3,27 +3,24 @@
     torchrun --nproc_per_node=8 -m minicyclegan train --preset paper --data horse2zebra
 
 Instance norm treats every image by itself, so N processes with a batch of b each take the same
-step as one process with a batch of N·b, to the rounding: gradients are averaged over all of them
-(DistributedDataParallel), and the pools see the fakes of all. Only process 0 writes files.
-
-With a single process, every function here does nothing.
+step as one process with a batch of N·b, to the rounding: before a step of an optimizer the
+gradients are averaged over all of them, and the pools see the fakes of all. Only process 0 writes
+files. With a single process, every function here does nothing.
 """
 
-import gc
 import os
 
 import torch
 import torch.distributed as dist
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 
 def start():
-    """Join the other processes, if torchrun started this one. Returns how many there are."""
+    """Join the other processes, if torchrun started this one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # now "cuda" means this one
         # gloo for what is on the CPU: agreeing there never makes a GPU wait
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    return processes()
 
 
 def processes():
@@ -35,11 +32,10 @@ def rank():
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def local_device(name):
-    """The device of this process: its own GPU where `name` leaves open which."""
-    if processes() > 1 and torch.cuda.is_available() and name in ("auto", "cuda"):
-        return f"cuda:{os.environ['LOCAL_RANK']}"
-    return name
+def say(text):
+    """Print it once, however many processes there are."""
+    if rank() == 0:
+        print(text)
 
 
 def from_first(value):
@@ -80,12 +76,21 @@ def share(model):
     0 count."""
     if processes() == 1:
         return
-    for name, half in model.halves.items():
-        networks = [n for child, n in model.named_children() if child.startswith(name)]
-        model.halves[name] = DistributedDataParallel(
-            Half(networks, half), gradient_as_bucket_view=True,
-            find_unused_parameters=not model.lambda_cycle_A)  # one way, that leaves G_BA idle
+    for weight in model.state_dict().values():
+        dist.broadcast(weight, 0)
+    for optimizer in model.optimizers.values():
+        optimizer.register_step_pre_hook(lambda optimizer, *_: average_gradients(optimizer))
     model.pools = {domain: SharedPool(pool) for domain, pool in model.pools.items()}
+
+
+def average_gradients(optimizer):
+    """All gradients of an optimizer in one flat tensor: one message instead of a hundred."""
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"]
+             if p.grad is not None]
+    if grads:
+        flat = mean(torch.cat([grad.flatten() for grad in grads]))
+        for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+            grad.copy_(part.view_as(grad))
 
 
 def stop(model):
@@ -93,22 +98,8 @@ def stop(model):
     if processes() == 1:
         return
     dist.barrier()  # or one would leave while another still talks to it
-    model.halves = {name: half.module.function for name, half in model.halves.items()}
     model.pools = {domain: shared.pool for domain, shared in model.pools.items()}
-    gc.collect()  # what still held the connection would crash now and then when Python ends
     dist.destroy_process_group()
-
-
-class Half(nn.Module):
-    """One half of a step in the form that DistributedDataParallel takes: the networks that learn,
-    and one forward to each backward."""
-
-    def __init__(self, networks, function):
-        super().__init__()
-        self.networks, self.function = nn.ModuleList(networks), function
-
-    def forward(self, *inputs):
-        return self.function(*inputs)
 
 
 class SharedPool:
