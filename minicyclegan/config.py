@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field, fields
 
 from .discriminator import Discriminator
+from .engine.device import seeded
 from .engine.errors import InputError, shown
 
 TOY = "data/toy"
@@ -104,7 +105,8 @@ class Config:
         if not self.epochs and not self.steps:
             self.steps = PRESETS["toy"]["steps"]
         unit = 4 if self.generator == "resnet" else 8
-        smallest = max(2 * unit, Discriminator(1, self.disc_depth).smallest_input())
+        with seeded(0):  # only asked for its size, its weights don't matter
+            smallest = max(2 * unit, Discriminator(1, self.disc_depth).smallest_input())
         if self.size % unit or self.size < smallest:
             raise InputError(f"--size must be a multiple of {unit} and at least {smallest} for a "
                              f"{self.generator} and a discriminator of depth {self.disc_depth}, "

@@ -38,7 +38,7 @@ def loop(run, model, batches):
     """The training loop: a step on every batch, and what is due after it."""
     for real_A, real_B in batches:
         set_learning_rate(model, run)
-        run.add(model.step(real_A, real_B))  # losses are summed where they are: no GPU is waited for
+        run.add(model.step(real_A, real_B))  # summed on the device: no GPU is waited for
         if run.log_due():
             run.log()
         if run.sample_due():
@@ -119,6 +119,9 @@ def go(run, config, checkpoint, stop_after, make_model):
         precision = pick_precision(checkpoint["precision"] if checkpoint else config.precision,
                                    device)
         batch = checkpoint["batch"] if checkpoint else config.batch * parallel.processes()
+        if batch % parallel.processes():
+            raise InputError(f"{run.out} takes {batch} pairs a step, which {parallel.processes()} "
+                             "processes cannot share equally; start another number of them.")
         data, tests = read_images(run, config, batch, new=not checkpoint)
         with seeded(config.seed):
             model = make_model(config, precision).to(device)
@@ -132,6 +135,7 @@ def go(run, config, checkpoint, stop_after, make_model):
         batches = data.batches(range(run.step, last), batch, device, parallel.rank(),
                                parallel.processes(), config.workers)
         loop(run, model, batches)
+        run.bar.close()
         if run.writes:
             run.save()
         parallel.stop(model)  # what is left to do, process 0 does alone
@@ -146,9 +150,6 @@ def read_images(run, config, batch, new):
         print(f"drawing the toy set into {TOY}")
         draw_dataset(TOY)
     parallel.from_first(None)  # wait for it
-    if batch % parallel.processes():
-        raise InputError(f"{run.out} takes {batch} pairs a step, which {parallel.processes()} "
-                         "processes cannot share equally; start another number of them.")
     bad, left, remarks = {}, {}, {}
     check_tests(config.data, config.size, bad, left, remarks)
     data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,

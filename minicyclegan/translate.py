@@ -49,7 +49,7 @@ def load_networks(path, make_model=cyclegan.make_model):
     if not is_ours(content):
         found = reference_config(content, path)
         config = Config(generator="resnet", **found)
-        return {"G": load_reference(Generator(**found), content).eval()}, config
+        return {"G": load_reference(Generator(**found), path).eval()}, config
     content = load_checkpoint(path)
     config = as_config(content["config"], path)
     with seeded(0):  # fresh weights, only to be written over
@@ -103,9 +103,9 @@ def translate_image(generator, image):
 
 def memory_needed(generator, width, height):
     """Bytes that a generator takes for an image, roughly: what a few of its widest layers hold at
-    full size. Measured with both of ours, and rounded up."""
+    full size. Measured with both of ours, and rounded up; one of your own is taken for a UNet."""
     channels = next(m.out_channels for m in generator.modules() if isinstance(m, nn.Conv2d))
-    return width * height * channels * 4 * (4 if isinstance(generator, Generator) else 8)
+    return width * height * channels * 4 * (4 if isinstance(generator, Generator) else 13)
 
 
 def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existing=False,

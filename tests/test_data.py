@@ -1,120 +1,23 @@
+"""Drawing A and B, and looking at every image before anything is trained."""
+
 import csv
 import os
 import shutil
-import struct
-import time
 import zlib
 
 import numpy as np
 import pytest
 import torch
 from conftest import TINY
-from minicyclegan.checkpoint import load_checkpoint
 from PIL import Image
 
-from minicyclegan import InputError, PairedImages, UnpairedImages, read_image, to_image, to_tensor
-from minicyclegan import data as data_module
+from minicyclegan import InputError, PairedImages, UnpairedImages
 from minicyclegan.config import Config
-from minicyclegan.data import (
-    check_images,
-    decode,
-    list_images,
-    read_all,
-    read_stamps,
-    resize,
-    samples,
-    stamp,
-    write_stamps,
-)
-from minicyclegan.train import Run, resume, train
-
-
-def test_tensor_and_back():
-    array = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    gray, colour = Image.fromarray(array), Image.fromarray(np.stack([array, array.T, array], -1))
-    for image, shape in ((gray, (1, 16, 16)), (colour, (3, 16, 16))):
-        tensor = to_tensor(image)
-        assert tensor.shape == shape and tensor.min() == -1 and tensor.max() == 1
-        assert np.array_equal(np.asarray(to_image(tensor)), np.asarray(image))
-
+from minicyclegan.data import read_tests
+from minicyclegan.engine.checkpoint import load_checkpoint
+from minicyclegan.train import resume, train
 
 ramp = np.linspace(0, 255, 12 * 10).round().astype(np.uint8).reshape(12, 10)
-
-
-@pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.Png", "x.bmp", "x.webp", "x.tif", "x.TIFF"])
-def test_every_format_is_found_and_read(name, tmp_path):
-    Image.fromarray(ramp).convert("RGB").save(tmp_path / name, quality=95)
-    (tmp_path / "notes.txt").write_text("no image")
-    (path,) = list_images(tmp_path)
-    image = read_image(path)
-    assert image.mode == "RGB" and image.size == (10, 12)
-    assert np.abs(np.asarray(image)[..., 0].astype(int) - ramp).max() < 12  # JPEG, WebP are lossy
-
-
-def palette():
-    image = Image.fromarray(ramp).quantize(256)
-    return image
-
-
-MODES = {
-    "L": lambda: Image.fromarray(ramp),
-    "RGB": lambda: Image.fromarray(ramp).convert("RGB"),
-    "P": palette,
-    "1": lambda: Image.fromarray((ramp > 127).astype(np.uint8) * 255).convert("1"),
-    "I;16": lambda: Image.fromarray(ramp.astype(np.uint16) * 257),
-    "CMYK": lambda: Image.fromarray(ramp).convert("RGB").convert("CMYK"),
-}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("mode", MODES)
-def test_every_mode_reads_right(mode, channels, tmp_path):
-    path = tmp_path / ("x.tif" if mode in ("CMYK", "I;16") else "x.png")
-    MODES[mode]().save(path)
-    out = np.asarray(read_image(path, channels)).astype(int)
-    truth = (ramp > 127) * 255 if mode == "1" else ramp.astype(int)
-    out = out if channels == 1 else out[..., 1]
-    assert np.abs(out - truth).max() <= 2
-
-
-def test_sixteen_bits_in_a_png(tmp_path):
-    Image.fromarray(ramp.astype(np.uint16) * 257).save(tmp_path / "x.png")
-    assert np.array_equal(np.asarray(read_image(tmp_path / "x.png", 1)), ramp)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparency_lies_on_white(mode, tmp_path):
-    path = tmp_path / "x.png"
-    if mode == "P":
-        image = Image.new("P", (4, 4), 0)
-        image.putpalette([10, 20, 30, 40, 50, 60])
-        image.save(path, transparency=0)
-    else:
-        Image.new(mode, (4, 4), (10, 20, 30, 0) if mode == "RGBA" else (10, 0)).save(path)
-    assert (np.asarray(read_image(path)) == 255).all()
-
-
-def test_half_transparent(tmp_path):
-    Image.new("RGBA", (4, 4), (0, 0, 0, 128)).save(tmp_path / "x.png")
-    assert abs(int(np.asarray(read_image(tmp_path / "x.png"))[0, 0, 0]) - 127) <= 1
-
-
-def test_exif_orientation(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
-    Image.fromarray(ramp).save(tmp_path / "x.png", exif=exif)
-    assert np.array_equal(np.asarray(read_image(tmp_path / "x.png", 1)), np.rot90(ramp, -1))
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image", None])
-def test_a_bad_file_is_named(content, tmp_path):
-    path = tmp_path / "broken.png"
-    if content is None:  # an image cut off in the middle
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
-        content = path.read_bytes()[:5000]
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"broken\.png cannot be read"):
-        read_image(path)
 
 
 def test_bad_files_are_all_named_before_anything_is_trained(tmp_path):
@@ -136,11 +39,6 @@ def test_odd_sizes_make_whole_crops(size, tmp_path):
     real_A, real_B = UnpairedImages(tmp_path, size=16)[0]
     assert real_A.shape == real_B.shape == (3, 16, 16)
     assert (real_A - (200 / 127.5 - 1)).abs().max() < 1e-6
-
-
-def test_resize_keeps_proportions():
-    assert resize(Image.new("L", (100, 50)), 20).size == (40, 20)
-    assert resize(Image.new("L", (50, 100)), 20).size == (20, 40)
 
 
 def test_the_same_index_twice(photos):
@@ -205,13 +103,21 @@ def test_batches_are_the_items(keep, photos, monkeypatch):
     monkeypatch.setattr("minicyclegan.data.KEEP_BYTES", keep)
     data = UnpairedImages(photos, size=16)
     assert data.all_kept() == (keep == 10**9)
-    places = [(epoch, range(i, i + 3)) for epoch in (0, 1, 5) for i in (0, 3)]
-    made = list(data.batches(places, torch.device("cpu"), workers=3))
-    assert len(made) == len(places)
-    for (epoch, indices), batch in zip(places, made, strict=True):
-        whole.set_epoch(epoch)
-        for i, *pair in zip(indices, *batch, strict=True):
+    steps = [0, 1, 2, 3, 10]  # of 7 images two batches of 3 make an epoch
+    made = list(data.batches(steps, 3, workers=3))
+    assert len(made) == len(steps)
+    for step, batch in zip(steps, made, strict=True):
+        whole.set_epoch(step // 2)
+        for i, *pair in zip(range(step % 2 * 3, 7), *batch, strict=False):
             assert all(torch.equal(a, b) for a, b in zip(whole[i], pair, strict=True))
+
+
+def test_processes_share_a_batch(photos):
+    data = UnpairedImages(photos, size=16)
+    for step, (real_A, real_B) in enumerate(data.batches(range(3), 4)):
+        parts = [list(data.batches([step], 4, part=part, parts=2))[0] for part in (0, 1)]
+        assert torch.equal(real_A, torch.cat([a for a, _ in parts]))
+        assert torch.equal(real_B, torch.cat([b for _, b in parts]))
 
 
 def test_a_gpu_gets_the_images_when_they_fit(photos, monkeypatch):
@@ -279,94 +185,6 @@ def test_all_pairs_have_a_mask_or_none(tmp_path):
     assert pair[0] == "1" and (pair[3] == 1).all()
 
 
-# What each of these is, and how it is seen or why it is refused.
-
-def png(width, height, data=b""):
-    """A PNG file with the given head, whatever its pixels are."""
-    def chunk(kind, content):
-        return (struct.pack(">I", len(content)) + kind + content
-                + struct.pack(">I", zlib.crc32(kind + content)))
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data)
-            + chunk(b"IEND", b""))
-
-
-def test_what_a_file_holds_counts_not_how_it_is_called(tmp_path):
-    for name, format in (("png.jpg", "PNG"), ("webp.png", "WEBP"), ("gif.jpg", "GIF"),
-                         ("bmp.tif", "BMP"), ("tiff.webp", "TIFF")):
-        Image.fromarray(ramp).save(tmp_path / name, format, lossless=True)
-        assert np.abs(np.asarray(read_image(tmp_path / name, 1)).astype(int) - ramp).max() <= 1
-
-
-@pytest.mark.parametrize("name", ["x.tif", "x.png"])
-def test_sixteen_bits_of_colour(name, tmp_path):
-    """Pillow cannot write these, so they are made by hand."""
-    colour = np.stack([ramp, 255 - ramp, ramp // 2], -1)
-    wide = (colour.astype(np.uint16) * 257).astype(">u2")
-    if name == "x.png":
-        rows = b"".join(b"\0" + row.tobytes() for row in wide)
-        content = bytearray(png(10, 12, zlib.compress(rows)))
-        content[24:26] = 16, 2  # bits, kind: RGB
-        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    else:
-        entries = [(256, 3, 10), (257, 3, 12), (258, 3, 16), (259, 3, 1), (262, 3, 2),
-                   (273, 4, 200), (277, 3, 3), (278, 3, 12), (279, 4, wide.nbytes)]
-        bits = (258, 3, 3, 150)  # three numbers, at byte 150
-        content = b"MM\0*" + struct.pack(">IH", 8, len(entries))
-        for tag, kind, value in entries:
-            content += (struct.pack(">HHII", *bits) if tag == 258 else
-                        struct.pack(">HHI" + ("HH" if kind == 3 else "I"), tag, kind, 1, value,
-                                    *([0] if kind == 3 else [])))
-        content = content.ljust(150, b"\0") + struct.pack(">HHH", 16, 16, 16)
-        content = content.ljust(200, b"\0") + wide.tobytes()
-    (tmp_path / name).write_bytes(content)
-    assert np.array_equal(np.asarray(read_image(tmp_path / name)), colour)
-
-
-def test_cmyk_jpeg_as_adobe_writes_it(tmp_path):
-    """Inverted, and marked as Adobe's: white must stay white."""
-    ink = np.zeros((16, 16, 4), np.uint8)
-    ink[:, 8:, :3] = 255  # cyan, magenta and yellow together: black
-    Image.fromarray(ink, "CMYK").save(tmp_path / "x.jpg", quality=100)
-    assert b"Adobe" in (tmp_path / "x.jpg").read_bytes()
-    out = np.asarray(read_image(tmp_path / "x.jpg")).astype(int)
-    assert out[:, :8].min() > 250 and out[:, 8:].max() < 5
-
-
-def test_palette_with_half_transparency(tmp_path):
-    image = Image.new("P", (4, 4), 1)
-    image.putpalette([200, 0, 0, 0, 0, 0])
-    image.save(tmp_path / "x.png", transparency=bytes([255, 128]))
-    assert np.abs(np.asarray(read_image(tmp_path / "x.png")).astype(int) - 127).max() <= 1
-
-
-@pytest.mark.parametrize("name", ["x.webp", "x.png", "gif.png"])
-def test_the_first_frame_of_an_animation(name, tmp_path):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
-    format = {"x.webp": "WEBP", "x.png": "PNG", "gif.png": "GIF"}[name]
-    frames[0].save(tmp_path / name, format, save_all=True, append_images=frames[1:], lossless=True)
-    with Image.open(tmp_path / name) as file:
-        assert file.n_frames == 3
-    assert (np.asarray(read_image(tmp_path / name)) == (255, 0, 0)).all()
-
-
-def test_only_formats_that_run_no_other_program(tmp_path):
-    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n")
-    with pytest.raises(InputError, match="no image of a known format"):
-        read_image(tmp_path / "x.png")
-
-
-def test_enormous_images_are_refused_before_memory_is_taken(tmp_path):
-    for i, size in enumerate([(10000, 9000), (60000, 60000), (2**31 - 1, 2**31 - 1)]):
-        (tmp_path / f"{i}.png").write_bytes(png(*size))
-        with pytest.raises(InputError, match=r"\d\.png cannot be read.*than 89 million"):
-            read_image(tmp_path / f"{i}.png")
-    Image.new("L", (1, 20000)).save(tmp_path / "thread.png")
-    assert read_image(tmp_path / "thread.png").size == (1, 20000)
-    with pytest.raises(InputError, match="1×20000 pixels would become more than 89 million"):
-        read_image(tmp_path / "thread.png", side=286)
-
-
 @pytest.fixture
 def odd(tmp_path):
     """A data set of good images under odd names, and a dict of bad files with reasons."""
@@ -384,7 +202,10 @@ def odd(tmp_path):
     (A / "link.jpg").symlink_to("nowhere")
     (B / "to_folder.png").symlink_to(A, target_is_directory=True)
     os.mkfifo(B / "pipe.png")
-    (B / "bomb.png").write_bytes(png(60000, 60000))
+    whole_png = bytearray(whole)
+    whole_png[16:24] = (60000).to_bytes(4, "big") * 2  # says that it is enormous
+    whole_png[29:33] = zlib.crc32(whole_png[12:29]).to_bytes(4, "big")
+    (B / "bomb.png").write_bytes(whole_png)
     (B / "text\nfile.bmp").write_text("hello")
     (tmp_path / "testA" / "plain.png").write_bytes(whole[:60])
     return tmp_path, {
@@ -416,7 +237,7 @@ def test_skip_bad_goes_on_without_them(odd, tmp_path, monkeypatch, capsys):
     assert train(config(root, skip_bad=True), tmp_path / "run") == 0
     out = capsys.readouterr().out
     skipped = tmp_path / "run" / "skipped.csv"
-    assert f"9 images cannot be read and are left out, see {skipped}" in out
+    assert "9 that cannot be read left out, see skipped.csv" in out
     assert "5 test images" in out  # a pair with a bad half is left out
     with open(skipped, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -476,73 +297,39 @@ def test_a_file_that_may_not_be_read(photos, monkeypatch):
         UnpairedImages(photos, size=16)
 
 
-def test_images_in_order_are_not_decoded_again(photos, tmp_path, monkeypatch):
-    """Only what is kept in memory; but what has changed since, or where the list is damaged."""
-    decoded = []
-
-    def counting(path, *settings):
-        decoded.append(path.name)
-        return decode(path, *settings)
-
-    monkeypatch.setattr(data_module, "decode", counting)
-    root, run = tmp_path / "data", tmp_path / "run"
-    shutil.copytree(photos, root)
-    files = [f for folder in ("testA", "testB") for f in list_images(root / folder)]
-    write_stamps(run.parent, files, {})
-    seen = read_stamps(run.parent)
-    check_images(files, bad := {}, seen, 16)
-    assert not decoded and not bad
-    os.utime(files[0], ns=(1, 1))
-    files[1].write_bytes(files[1].read_bytes() + b" ")
-    check_images(files, bad, seen, 16)
-    assert decoded == [files[0].name, files[1].name]
-    for content in (b"", b"[1, 2", b"\xff\xfe", b"7", b"[[]]", b'{"a": 1}', b"[" * 100000):
-        (run.parent / "checked.json").write_bytes(content)
-        assert not read_stamps(run.parent) & {stamp(f) for f in files}
-
-    decoded.clear()
-    seen = {stamp(f) for d in "AB" for f in list_images(root / f"train{d}")}
-    UnpairedImages(root, size=16, seen=seen)
-    assert len(decoded) == 12  # they are kept
-    decoded.clear()
-    monkeypatch.setattr(data_module, "KEEP_BYTES", 0)
-    frugal = UnpairedImages(root, size=16, seen=seen)
-    assert not decoded and not frugal.all_kept()
-    frugal[0]
-    assert len(decoded) == 2
-
-
-def test_a_resumed_run_decodes_no_more_than_it_keeps(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_module, "KEEP_BYTES", 0)
-    run = Run(config(photos), tmp_path / "run")
-    run.save()
-    run.lock.close()
-    decoded = []
-    monkeypatch.setattr(data_module, "decode", lambda path, *settings: (
-        decoded.append(path.parent.name), decode(path, *settings))[1])
-    Run(run.config, tmp_path / "run", load_checkpoint(tmp_path / "run"))
-    assert sorted(decoded) == ["testA"] * 2 + ["testB"] * 3  # to draw them as samples
-
-
-def test_the_check_can_be_interrupted():
-    read = []
-
-    def slow(file):
-        if file == 3:
-            raise KeyboardInterrupt
-        time.sleep(0.001)
-        read.append(file)
-
-    with pytest.raises(KeyboardInterrupt):
-        read_all(range(100_000), slow, {}, "checking")
-    assert len(read) < 50_000  # it does not wait for all of them
-
-
 def test_sample_rows_show_pairs(tmp_path):
     """The true counterpart stands below its image, also where one of either domain is bad."""
     for folder, suffixes in (("testA", ("png", "png", "png")), ("testB", ("png", "bmp", "tif"))):
         (tmp_path / folder).mkdir()
         for i, suffix in enumerate(suffixes):
             Image.new("L", (8, 8), 50 * i).save(tmp_path / folder / f"{i}.{suffix}")
-    pairs, (real_A, real_B) = samples(tmp_path, 8, 3, {tmp_path / "testA" / "0.png": "is empty"})
+    bad = {tmp_path / "testA" / "0.png": "is empty"}
+    pairs, (real_A, real_B) = read_tests(tmp_path, 8, 3, bad=bad)
     assert pairs.names == ["1", "2"] and torch.equal(real_A, real_B)
+    assert read_tests(tmp_path, 8, 3, named=False)[0] is None  # numbered, and no pairs at all
+
+
+def test_a_run_says_what_it_uses_and_what_it_leaves_alone(photos, tmp_path, capsys):
+    root = tmp_path / "data"
+    shutil.copytree(photos, root)
+    (root / "trainA" / "more").mkdir()
+    (root / "trainB" / "notes.txt").write_text("hello")
+    shutil.copy(root / "trainA" / "A0.png", root / "trainA" / "A9.jfif")
+    assert train(config(root), tmp_path / "run") == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith(f"{root}: 6 images of A; 7 images of B; ")
+    assert "1 file" in line and ".txt" in line and "1 folder" in line
+
+
+def test_numbered_images_are_no_pairs_where_somebody_says_so(photos, tmp_path, capsys):
+    root = tmp_path / "data"
+    shutil.copytree(photos, root)
+    for domain in "AB":
+        for i, file in enumerate(sorted((root / f"test{domain}").iterdir())[:2]):
+            file.rename(file.with_name(f"{i}.png"))
+    (root / "testB" / "B2.png").unlink()
+    for pairs in (True, False):
+        assert train(config(root, pairs=pairs), tmp_path / str(pairs)) == 0
+        out = capsys.readouterr().out
+        assert ("2 pairs to test, by name (--no-pairs if they are none)" in out) == pairs
+        assert (tmp_path / str(pairs) / "scores.json").exists() == pairs

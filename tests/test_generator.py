@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minicyclegan import Generator
+from minicyclegan import Generator, UNet
 from minicyclegan.generator import ResidualBlock
 
 
@@ -37,9 +37,10 @@ def test_residual_block_can_go_negative():
     assert ResidualBlock(8)(x.relu()).min() < 0  # a ReLU after the sum would forbid it
 
 
-def test_images_of_a_batch_do_not_meet():
+@pytest.mark.parametrize("network", [Generator, UNet])
+def test_images_of_a_batch_do_not_meet(network):
     # Batch norm would fail this; it is also what lets a step put images into one call.
-    generator = Generator(4, 1).double()
+    generator = network(4, 1).double()
     images = torch.rand(2, 3, 16, 16, dtype=torch.float64)
     together = generator(images)
     alone = torch.cat([generator(image[None]) for image in images])
@@ -52,10 +53,41 @@ def test_same_in_training_and_in_use():
     assert torch.equal(trained, generator.eval()(image))
 
 
-@pytest.mark.parametrize("height, width", [(30, 32), (32, 31), (4, 64)])
-def test_sizes_that_do_not_fit(height, width):
-    with pytest.raises(ValueError, match=f"multiples of 4.*{height}×{width}"):
-        Generator(4, 1)(torch.rand(1, 3, height, width))
+@pytest.mark.parametrize("network, n", [(Generator, 4), (UNet, 8)])
+def test_sizes_that_do_not_fit(network, n):
+    for height, width in ((8 * n - n // 2, 8 * n), (8 * n, 8 * n - 1), (n, 8 * n)):
+        with pytest.raises(ValueError, match=f"multiples of {n}.*{height}×{width}"):
+            network(4, 1)(torch.rand(1, 3, height, width))
+    assert network.multiple == n
+    assert network(4, 1)(torch.rand(1, 3, 2 * n, 3 * n)).shape == (1, 3, 2 * n, 3 * n)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_unet_hands_details_across(channels):
+    """What changes from one pixel to the next reaches the output at its place; behind the bottom,
+    at an eighth of the size, it could not."""
+    torch.manual_seed(0)
+    network = UNet(4, 1, channels)
+    image = torch.rand(1, channels, 32, 32)
+    out = network(image)
+    assert out.shape == image.shape and out.abs().max() <= 1
+    network.down[-1][0].weight.data.zero_()  # nothing gets to the bottom
+    still = image.clone().requires_grad_()
+    network(still)[0, 0, 16, 16].backward()
+    assert still.grad[0, :, 16, 16].abs().max() > 0
+
+
+@pytest.mark.parametrize("network", [lambda: Generator(4, 1, upsample="resize"), lambda: UNet(4)])
+def test_under_autocast_padding_stays_in_bfloat16(network):
+    """On a CPU autocast would send it to float32 and back, twice for every convolution."""
+    network, seen = network(), []
+    for m in network.modules():
+        if isinstance(m, torch.nn.ReflectionPad2d):
+            m.register_forward_hook(lambda m, i, out: seen.append((i[0].dtype, out.dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(torch.rand(1, 3, 16, 16)).float().sum().backward()
+    assert len(seen) > 4 and all(one == other for one, other in seen)
+    assert [one for one, _ in seen[1:]] == [torch.bfloat16] * (len(seen) - 1)
 
 
 def test_unknown_upsampling():

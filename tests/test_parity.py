@@ -31,9 +31,9 @@ def networks(fixture, state):
     return made
 
 
-@pytest.mark.parametrize("fused", [True, False], ids=["fused", "plain"])
+@pytest.mark.parametrize("together", [True, False], ids=["together", "plain"])
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: Path(path).stem)
-def test_same_losses_and_weights(path, fused):
+def test_same_losses_and_weights(path, together):
     fixture = torch.load(path, weights_only=True)
     config = fixture["config"]
     ours = networks(fixture, fixture["initial"])
@@ -53,7 +53,7 @@ def test_same_losses_and_weights(path, fused):
     model = CycleGAN(**ours, adversarial=KINDS[config["gan_mode"]], lambda_cycle_A=lambda_A,
                      lambda_cycle_B=lambda_B, lambda_identity=config["lambda_identity"],
                      pool_size=config["pool_size"], lr=config["lr"], betas=config["betas"],
-                     fused=fused)
+                     together=together)
     for real_A, real_B, expected in zip(fixture["real_A"], fixture["real_B"], fixture["losses"],
                                         strict=True):
         named = {k: v.item() for k, v in model.step(real_A, real_B).items()}

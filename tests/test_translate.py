@@ -1,16 +1,30 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
-from minicyclegan.checkpoint import save_checkpoint
 from PIL import Image
 
-from minicyclegan import Generator, InputError, to_image, to_tensor, translate, translate_image
+from minicyclegan import (
+    Generator,
+    InputError,
+    UNet,
+    read_image,
+    to_image,
+    to_tensor,
+    translate,
+    translate_image,
+)
+from minicyclegan.engine.checkpoint import save_checkpoint
+from minicyclegan.translate import memory_needed
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    config = dict(width=2, blocks=1, channels=3, upsample="transpose", data="data/toy", size=16)
+    config = dict(generator="resnet", width=2, blocks=1, upsample="transpose", size=16,
+                  disc_depth=1)
     torch.manual_seed(0)
     G_AB, G_BA = Generator(2, 1), Generator(2, 1)
     save_checkpoint(folder / "checkpoint.pt", {"config": config, "networks": {
@@ -26,7 +40,7 @@ class Echo(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.ones(()))
 
     def forward(self, image):
-        assert image.shape[-1] % 4 == image.shape[-2] % 4 == 0 and min(image.shape[-2:]) >= 8
+        assert image.shape[-1] % 8 == image.shape[-2] % 8 == 0 and min(image.shape[-2:]) >= 16
         return image
 
 
@@ -42,6 +56,7 @@ def test_every_size_is_kept(size):
     assert np.array_equal(np.asarray(out), np.asarray(image))  # padded and cropped at one place
     assert translate_image(Generator(2, 1), image).size == size
     assert translate_image(Generator(2, 1, channels=1), image.convert("L")).mode == "L"
+    assert translate_image(UNet(2), image).size == size
 
 
 def test_a_size_that_fits_is_left_alone():
@@ -98,7 +113,7 @@ def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
     (inputs / "broken.png").write_text("rubbish")
     (tmp_path / "a.png").write_bytes((inputs / "a.png").read_bytes())
     for given, message in (([inputs], "broken.png cannot be read"),
-                           ([tmp_path / "none.png"], "none.png does not exist"),
+                           ([tmp_path / "none.png"], r"none.png cannot be read as an image \(does not exist\)"),
                            ([tmp_path / "notes.txt"], "notes.txt does not end like an image"),
                            ([inputs / "a.png", tmp_path / "a.png"], "the same name")):
         with pytest.raises(InputError, match=message):
@@ -107,3 +122,72 @@ def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file cannot be made a folder"):
         translate(run[0], "B", [inputs / "a.png"], tmp_path / "file")
+
+
+def test_work_that_broke_off_goes_on(run, inputs, tmp_path, capsys):
+    out = tmp_path / "out"
+    translate(run[0], "B", [inputs / "a.png"], out)
+    before = (out / "a.png").stat().st_mtime_ns
+    assert len(translate(run[0], "B", [inputs], out, skip_existing=True)) == 3
+    assert (out / "a.png").stat().st_mtime_ns == before and len(list(out.iterdir())) == 4
+    assert translate(run[0], "B", [inputs], out, skip_existing=True) == []
+
+
+def test_results_are_whole_or_not_there(run, inputs, tmp_path, monkeypatch):
+    """Killed in the middle of writing one, and gone on."""
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            translate(run[0], "B", [inputs], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert len(translate(run[0], "B", [inputs], tmp_path / "out", skip_existing=True)) == 4
+
+
+def test_what_is_left_and_lost_is_said(run, inputs, tmp_path, capsys):
+    (inputs / "more").mkdir()
+    (inputs / "notes.txt").write_text("hello")
+    clear = picture(16, 16).convert("RGBA")
+    clear.putalpha(100)
+    clear.save(inputs / "clear.png")
+    clear.save(inputs / "clear too.png")
+    translate(run[0], "B", [inputs], tmp_path / "out")
+    out = capsys.readouterr().out
+    assert "1 folder" in out and ".txt" in out
+    assert out.count("no transparency") == 1
+
+
+def test_an_image_too_large_for_the_memory(run, inputs, tmp_path, monkeypatch, capsys):
+    """Refused by name before anything is written, or made smaller where somebody says so."""
+    picture(60, 40).save(inputs / "large.png")
+    needed = memory_needed(run[1], 60, 40)
+    monkeypatch.setattr(sys.modules["minicyclegan.translate"], "free_memory",
+                        lambda device: needed / 4)
+    with pytest.raises(InputError, match="large.png, 60×40 pixels, would take about .*--shrink"):
+        translate(run[0], "B", [inputs], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    translate(run[0], "B", [inputs], tmp_path / "out", shrink=True)
+    assert read_image(tmp_path / "out" / "large.png").size == (30, 20)
+    assert "large.png is translated with a shorter side of 20 pixels" in capsys.readouterr().out
+    assert read_image(tmp_path / "out" / "a.png").size == read_image(inputs / "a.png").size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [Generator(32, 1), UNet(32)], ids=["ResNet", "UNet"])
+def test_memory_is_estimated_well_enough(network):
+    """The most that a process takes, beside the bound that translate goes by."""
+    code = f"""
+import torch, resource
+from minicyclegan import Generator, UNet
+from PIL import Image
+from minicyclegan import translate_image
+network = {type(network).__name__}(32, 1)
+translate_image(network, Image.new("RGB", (64, 64)))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+translate_image(network, Image.new("RGB", (1024, 1024)))
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))"""
+    used = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                              check=True).stdout)
+    assert 0.5 * memory_needed(network, 1024, 1024) < used <= memory_needed(network, 1024, 1024)

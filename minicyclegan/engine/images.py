@@ -1,8 +1,5 @@
 """Image files of all kinds to images, or one clear sentence."""
 
-import csv
-import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +18,7 @@ MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant t
 KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 
 
-def list_images(folder):
+def list_images(folder, left=None):
     """The image files of a folder, by name, without hidden ones (a Mac's notes on x.jpg are called
     ._x.jpg). InputError where there is no folder or no image."""
     folder = Path(folder)
@@ -52,7 +49,7 @@ def read_image(path, channels=3, side=None):
                          "replace or remove it.") from error
 
 
-def decode(path, channels, side):
+def decode(path, channels, side, remarks=None):
     """read_image with exceptions as they come."""
     path = Path(path)
     if not path.is_file():  # opening a pipe would wait for somebody to write to it
@@ -124,44 +121,29 @@ def list_tests(root):
     return [f for folder in folders if folder.is_dir() for f in list_images(folder)]
 
 
-def check_images(files, bad, seen=(), side=None):
+def check_images(files, bad, side=None, remarks=None):
     """Decode every file once, only to see if it can be; what cannot goes into the dict `bad`, with
-    the reason. `seen` holds the stamps of files that were in order before: they are passed over."""
-    def check(file):
-        decode(file, 3, side)
-
-    read_all([f for f in files if stamp(f) not in seen], check, bad, "checking images")
+    the reason."""
+    read_all(list(files), lambda file: decode(file, 3, side) and None, bad, "checking images")
 
 
-def stamp(file):
-    """What changes when a file does: its place, size and time."""
-    try:
-        status = os.stat(file)
-        return f"{file} {status.st_size} {status.st_mtime_ns}"
-    except OSError:
-        return None
+def left_alone(left):
+    return ""
 
 
-def read_stamps(run):
-    """The stamps of the images that a run has found in order; none where that is not known."""
-    try:
-        return set(json.loads((run / "checked.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return set()
+def say_remarks(remarks):
+    pass
 
 
-def write_stamps(run, files, bad):
-    """Put the stamps of `files` into checked.json in the run's folder, without the bad ones, and
-    those with their reasons into skipped.csv. A run that goes on then need not decode all again."""
-    stamps = [stamp(f) or "" for f in files if f not in bad]
-    (run / "checked.json").write_text(json.dumps(stamps, indent=0), encoding="utf-8")
-    if bad:
-        with open(run / "skipped.csv", "w", newline="", encoding="utf-8",
-                  errors="backslashreplace") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("file", "reason"))
-            writer.writerows(sorted((str(f), problem) for f, problem in bad.items()))
-        print(f"{len(bad)} images cannot be read and are left out, see {run / 'skipped.csv'}")
+def drops(path):
+    return set()
+
+
+def read_square(path, size, channels=3):
+    """The middle of an image as a tensor (channels, size, size) in [-1, 1]."""
+    image = read_image(path, channels, size)
+    left, top = ((n - size) // 2 for n in image.size)
+    return to_tensor(image.crop((left, top, left + size, top + size)))
 
 
 def bad_images(bad, instead=""):

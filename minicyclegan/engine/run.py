@@ -114,6 +114,9 @@ class Run:
         if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
             self.handlers = {number: signal.signal(number, self.ask)
                              for number in (signal.SIGINT, signal.SIGTERM)}
+        together = f" from {parallel.processes()} processes" if parallel.processes() > 1 else ""
+        parallel.say(f"{self.out}: {self.steps} steps on {device.type} in {precision}, {batch} "
+                     f"pairs a step{together}")
         self.began = self.last_save = time.monotonic()
         self.bar = tqdm(total=self.steps, initial=self.step, unit="step", desc=self.out.name,
                         dynamic_ncols=True, disable=not self.writes)
@@ -177,8 +180,8 @@ class Run:
         if parallel.processes() == 1:
             return bool(self.asked)
         if self.log_due():
-            self.agreed = parallel.largest(self.asked)
-            return bool(self.agreed)
+            self.asked = parallel.largest(self.asked)
+            return bool(self.asked)
         return False
 
     # Doing it

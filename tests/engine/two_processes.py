@@ -1,11 +1,15 @@
 """Run by test_parallel.py in each of several processes: a few steps, in float64."""
 
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 from conftest import small_networks
 
-from minicyclegan import CycleGAN, OneWayGAN, parallel
+from minicyclegan import CycleGAN, OneWayGAN
+from minicyclegan.engine import parallel
 
 
 def steps(one_way):

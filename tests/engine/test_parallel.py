@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import OPTIONS
-from minicyclegan.checkpoint import load_checkpoint
 from two_processes import steps
 
-from minicyclegan import parallel
 from minicyclegan.__main__ import main
+from minicyclegan.engine import parallel
+from minicyclegan.engine.checkpoint import load_checkpoint
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
 
