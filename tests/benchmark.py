@@ -30,14 +30,32 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from minicyclegan.checkpoint import LAST, pick_device
-from minicyclegan.evaluate import evaluate
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from minicyclegan import CycleGAN, Discriminator, Generator, ImagePool, InputError
+from minicyclegan import (
+    CycleGAN,
+    Discriminator,
+    Generator,
+    ImagePool,
+    InputError,
+    PairedImages,
+    UNet,
+    UnpairedImages,
+    make_model,
+)
 from minicyclegan.config import PRESETS, Config
-from minicyclegan.train import Run, can_compile, limit_threads, out_of_memory, pick_precision
+from minicyclegan.engine.checkpoint import LAST
+from minicyclegan.engine.device import (
+    compile_networks,
+    for_training,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    seeded,
+)
+from minicyclegan.lab.evaluate import evaluate
+from minicyclegan.train import learning_rate_factor, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,15 +64,14 @@ def preset(size):
     """Networks for images of this size."""
     if size <= 64:
         config = Config(size=size)
-        return dict(width=config.width, blocks=config.blocks, upsample=config.upsample,
+        return dict(generator=UNet, width=config.width, blocks=config.blocks,
                     disc_width=config.disc_width)
-    return dict(width=64, blocks=9 if size > 128 else 6, upsample="transpose", disc_width=64)
+    return dict(generator=Generator, width=64, blocks=9 if size > 128 else 6, disc_width=64)
 
 
-def networks(width, blocks, upsample, disc_width):
+def networks(generator, width, blocks, disc_width):
     torch.manual_seed(0)
-    return {"G_AB": Generator(width, blocks, upsample=upsample),
-            "G_BA": Generator(width, blocks, upsample=upsample),
+    return {"G_AB": generator(width, blocks), "G_BA": generator(width, blocks),
             "D_A": Discriminator(disc_width), "D_B": Discriminator(disc_width)}
 
 
@@ -107,7 +124,7 @@ def our_step(shape, device, precision="fp32", fused_adam=True, compile=False, la
         for optimizer in model.optimizers.values():
             optimizer.param_groups[0]["fused"] = False
     if compile:
-        model.compile()
+        compile_networks(model, device)
     return model
 
 
@@ -320,8 +337,7 @@ def show(rows, title):
 def steps_per_second(args):
     device = pick_device(args.device)
     low = pick_precision(args.precision, device)
-    compiles = can_compile(device) if args.compile or (
-        args.compile is None and device.type == "cuda") else False
+    compiles = args.compile or (args.compile is None and device.type == "cuda")
     result = {"machine": machine(device), "peaks": measure_peaks(device), "rows": []}
     print(", ".join(f"{k} {v}" for k, v in result["machine"].items()))
     for precision, peaks in result["peaks"].items():
@@ -351,64 +367,93 @@ def steps_per_second(args):
 
 def checkpoints(device):
     """Seconds that saving the toy preset takes, its pools full, and the share of training time."""
+    data = ROOT / "data" / "toy"
+    config = Config(data=str(data), device=str(device), save_seconds=0.0, sample_every=10**9)
+    times = []
+
+    def timing(config, precision):  # the end of each save is the start of the next step
+        model = make_model(config, precision)
+        step = model.step
+
+        def stepping(*batch):
+            times.append(-time.perf_counter())
+            losses = step(*batch)
+            synchronize(device)
+            times[-1] += time.perf_counter()
+            return losses
+        model.step = stepping
+        return model
+
     with tempfile.TemporaryDirectory() as out:
-        run = Run(Config(data=str(ROOT / "data" / "toy"), device=str(device)), Path(out) / "run")
-        for _ in range(run.config.pool_size // run.batch + 1):
-            run.one_step(tqdm(disable=True))
-        times = []
-        for _ in range(9):
-            run.saved = None
+        steps, seconds = config.pool_size // config.batch + 10, {}
+        for save_seconds in (1e9, 0.0):
+            config.save_seconds = save_seconds
             began = time.perf_counter()
-            run.save()
-            times.append(time.perf_counter() - began)
-        size = (Path(out) / "run" / LAST).stat().st_size
-        run.lock.close()
-    seconds = statistics.median(times)
-    return {"seconds": seconds, "bytes": size, "share": seconds / run.config.save_seconds}
-
-
-def time_to_quality(args):
-    """Trains the toy preset, all of the schedule, and says when it was good enough."""
-    device = pick_device(args.device)
-    result = {"machine": machine(device), "goal": GOAL, "rows": []}
-    print("| precision | seed | minutes | pairs | A → B | B → A |\n|---|---|---|---|---|---|")
-    fast = pick_precision("auto", device)
-    for precision in sorted({"fp32", fast}) if args.precision == "auto" else [args.precision]:
-        minutes = []
-        for seed in range(args.seeds):
-            with tempfile.TemporaryDirectory() as out:
-                config = Config(data=str(ROOT / "data" / "toy"), seed=seed, precision=precision,
-                                device=args.device, sample_every=10**9, save_seconds=10**9)
-                row = train_to_quality(Run(config, Path(out) / "run"))
-            minutes.append(row["minutes"])
-            result["rows"].append({"precision": precision, "seed": seed, **row})
-            reached = f"{row['minutes']:.2f}" if row["minutes"] else "not reached"
-            print(f"| {precision} | {seed} | {reached} | {row['pairs']} "
-                  f"| {row['A_to_B']:.1f} | {row['B_to_A']:.1f} |", flush=True)
-            write(result, args.json)
-        if None not in minutes:
-            print(f"| {precision} | median | {statistics.median(minutes):.2f} | | | |")
+            times.clear()
+            train(config, Path(out) / str(save_seconds), stop_after=steps, make_model=timing)
+            seconds[save_seconds] = time.perf_counter() - began - sum(times)
+        size = (Path(out) / "0.0" / LAST).stat().st_size
+    cost = (seconds[0.0] - seconds[1e9]) / steps
+    return {"seconds": cost, "bytes": size, "share": cost / Config().save_seconds}
 
 
 GOAL = {"A_to_B": 24.0, "B_to_A": 10.0}  # mean absolute error to the truth, of 255
 
 
-def train_to_quality(run, every=25):
-    """Steps and minutes until both errors are under the goal; looking does not count as time."""
-    seconds = 0.0
-    with tqdm(total=run.steps, leave=False) as bar:
-        while run.step < run.steps:
-            began = time.perf_counter()
-            for _ in range(min(every, run.steps - run.step)):
-                run.one_step(bar)
-                bar.update()
-            synchronize(run.device)
+def time_to_quality(args):
+    """The default run, and the authors' way: minutes until both errors are under the goal."""
+    device = pick_device(args.device)
+    result = {"machine": machine(device), "goal": GOAL, "rows": []}
+    print("| what | precision | seed | minutes | pairs | A → B | B → A |\n"
+          "|---|---|---|---|---|---|---|")
+    precision = pick_precision(args.precision, device)
+    for seed in range(args.seeds):
+        ours = Config(data=str(ROOT / "data" / "toy"), seed=seed)
+        authors = Config(data=ours.data, seed=seed, generator="resnet", width=64, blocks=6,
+                         upsample="transpose", disc_width=64, batch=1, lr=2e-4, steps=10**6)
+        limit = None
+        for name, config, kind in (("default run", ours, precision), ("authors' way", authors,
+                                                                     "fp32")):
+            row = train_to_quality(config, kind, device, limit)
+            limit = limit or 60 * args.patience * row["minutes"]
+            result["rows"].append({"name": name, "precision": kind, "seed": seed, **row})
+            reached = f"{row['minutes']:.2f}" + ("" if row["reached"] else ", not reached")
+            print(f"| {name} | {kind} | {seed} | {reached} | {row['pairs']} "
+                  f"| {row['A_to_B']:.1f} | {row['B_to_A']:.1f} |", flush=True)
+            write(result, args.json)
+
+
+def train_to_quality(config, precision, device, limit=None, every=25):
+    """Train a Config until both errors are under the goal, its schedule is over, or it has taken
+    `limit` seconds (the authors' way: its learning rate then stays as it is, which is what theirs
+    does in the first half). Looking does not count as time."""
+    data = UnpairedImages(config.data, "train", config.size, config.zoom, config.flip,
+                          seed=config.seed)
+    pairs = PairedImages(config.data, config.size)
+    with seeded(config.seed):
+        if limit is None:
+            model = make_model(config, precision).to(device)
+        else:
+            model = PlainStep(**networks(Generator, config.width, config.blocks,
+                                         config.disc_width)).to(device)
+    seconds, began = 0.0, time.perf_counter()
+    batches = data.batches(range(config.steps), config.batch, device)
+    for step, batch in enumerate(tqdm(batches, total=config.steps, leave=False), 1):
+        if limit is None:
+            for optimizer in model.optimizers.values():
+                optimizer.param_groups[0]["lr"] = config.lr * learning_rate_factor(
+                    step, config.steps, round(config.flat * config.steps))
+        model.step(*batch)
+        if step % every == 0 or step == config.steps:
+            synchronize(device)
             seconds += time.perf_counter() - began
-            scores, _ = evaluate(run.model.G_AB, run.model.G_BA, run.pairs, run.device)
-            errors = {way: scores[way]["mae"] for way in GOAL}
-            if all(errors[way] < GOAL[way] for way in GOAL):
-                return {"minutes": seconds / 60, "pairs": run.step * run.batch, **errors}
-    return {"minutes": None, "pairs": run.step * run.batch, **errors}
+            scores, _ = evaluate(model.G_AB, model.G_BA, pairs, device)
+            errors = {way: scores[way]["ours"]["mae"] for way in GOAL}
+            reached = all(errors[way] < GOAL[way] for way in GOAL)
+            if reached or (limit and seconds > limit):
+                break
+            began = time.perf_counter()
+    return {"minutes": seconds / 60, "pairs": step * config.batch, "reached": reached, **errors}
 
 
 def machine(device):
@@ -436,16 +481,18 @@ def main():
                         help="to measure each table for, warming up aside (default: 45)")
     parser.add_argument("--no-costs", action="store_true", help="leave the second table out")
     parser.add_argument("--quality", action="store_true",
-                        help="instead: train the toy preset until it is good enough")
+                        help="instead: train the toy preset until it is good enough, and the "
+                        "authors' way beside it")
+    parser.add_argument("--patience", type=float, default=10, metavar="N",
+                        help="of --quality: the authors' way may take N times as long (10)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="of --quality")
     parser.add_argument("--json", metavar="FILE", help="write all numbers there")
     args = parser.parse_args()
-    limit_threads()
-    torch.backends.cudnn.benchmark = True  # as in training, for all steps alike
     try:
         for size in args.size:
             Config(**PRESETS["paper"] | {"size": size})  # says what is wrong with a size
-        time_to_quality(args) if args.quality else steps_per_second(args)
+        with for_training():
+            time_to_quality(args) if args.quality else steps_per_second(args)
     except InputError as error:
         parser.exit(2, f"benchmark.py: {error}\n")
 

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 from conftest import OPTIONS, draw_photos, same
-from minicyclegan.checkpoint import load_checkpoint
 from tqdm import tqdm
 
 from minicyclegan import InputError
+from minicyclegan.engine.checkpoint import load_checkpoint
 
 STEPS, KILLS_A_RUN = 120, 3
 

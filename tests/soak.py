@@ -9,16 +9,17 @@ come from /proc.
 
 import argparse
 import gc
+import itertools
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 from conftest import TINY, draw_photos
-from tqdm import tqdm
 
+from minicyclegan import make_model
 from minicyclegan.config import Config
-from minicyclegan.train import Run
+from minicyclegan.train import train
 
 
 def memory():
@@ -32,17 +33,27 @@ def main():
     parser.add_argument("--steps", type=int, default=10_000, metavar="N", help="steps (10000)")
     steps = parser.parse_args().steps
     rows = []
+
+    def watched(config, precision):
+        """Looks at memory and open files after every tenth of the steps."""
+        model = make_model(config, precision)
+        step, done = model.step, itertools.count(1)
+
+        def stepping(real_A, real_B):
+            losses = step(real_A, real_B)
+            number = next(done)
+            if number % (steps // 10) == 0:
+                gc.collect()
+                rows.append((number, memory(), len(os.listdir("/proc/self/fd"))))
+            return losses
+        model.step = stepping
+        return model
+
     with tempfile.TemporaryDirectory() as folder:
         data = draw_photos(Path(folder) / "data")
-        run = Run(Config(**TINY | dict(data=str(data), steps=steps + 1, log_every=10,
-                                       sample_every=max(1, steps // 40))), Path(folder) / "run")
-        for step in tqdm(range(1, steps + 1), unit="step"):
-            run.one_step(tqdm(disable=True))
-            if step % max(1, steps // 40) == 0:
-                run.save()
-            if step % (steps // 10) == 0:
-                gc.collect()
-                rows.append((step, memory(), len(os.listdir("/proc/self/fd"))))
+        config = Config(**TINY | dict(data=str(data), steps=steps, log_every=10, save_seconds=1.0,
+                                      sample_every=max(1, steps // 40)))
+        train(config, Path(folder) / "run", make_model=watched)
     print("step    memory (MB)  open files")
     for step, megabytes, files in rows:
         print(f"{step:<7} {megabytes:>11.1f} {files:>11}")

@@ -29,8 +29,9 @@ def test_the_plain_step_is_the_same_step(batch):
 
 def test_operations_are_counted():
     """Against the sum over the layers: pixels out × kernel × channels in × channels out, twice."""
-    G = 2 * (2 * 64**2 * 49 * 3 * 16 + 32**2 * 9 * 16 * 32 + 16**2 * 9 * 32 * 64
-             + 6 * 16**2 * 9 * 64**2 + 32**2 * 9 * 64 * 32 + 64**2 * 9 * 32 * 16)
+    G = 2 * (2 * 64**2 * 9 * 3 * 16  # first and last
+             + 32**2 * 9 * 16 * 32 + 16**2 * 9 * 32 * 64 + 8**2 * 9 * 64 * 128  # down
+             + 16**2 * 9 * 192 * 64 + 32**2 * 9 * 96 * 32 + 64**2 * 9 * 48 * 16)  # up, with skips
     D = 2 * (32**2 * 16 * 3 * 32 + 16**2 * 16 * 32 * 64 + 8**2 * 16 * 64 * 128
              + 7**2 * 16 * 128 * 256 + 6**2 * 16 * 256)
     # Forward and twice backward for six calls of G, and for the four of D that it learns from; no

@@ -113,7 +113,7 @@ def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
     (inputs / "broken.png").write_text("rubbish")
     (tmp_path / "a.png").write_bytes((inputs / "a.png").read_bytes())
     for given, message in (([inputs], "broken.png cannot be read"),
-                           ([tmp_path / "none.png"], r"none.png cannot be read as an image \(does not exist\)"),
+                           ([tmp_path / "none.png"], "none.png cannot be read .*does not exist"),
                            ([tmp_path / "notes.txt"], "notes.txt does not end like an image"),
                            ([inputs / "a.png", tmp_path / "a.png"], "the same name")):
         with pytest.raises(InputError, match=message):
