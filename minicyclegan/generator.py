@@ -25,7 +25,7 @@ class Generator(nn.Module):
     H and W must be multiples of 4 and at least 8, else forward raises ValueError.
     """
 
-    multiple = 4
+    multiple, copies = 4, 4  # of H and W; of the first layer's output, in memory at once
 
     def __init__(self, width=64, blocks=9, channels=3, upsample="transpose"):
         super().__init__()
@@ -58,7 +58,7 @@ class UNet(nn.Module):
     H and W must be multiples of 8 and at least 16, else forward raises ValueError.
     """
 
-    multiple = 8
+    multiple, copies = 8, 13
 
     def __init__(self, width=16, blocks=0, channels=3):
         super().__init__()

@@ -11,7 +11,6 @@ run, it ends with the same weights as one that nothing stopped, to the last bit 
 leaves in its folder is told in engine/run.py.
 """
 
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from .engine.device import (
     uncompiled,
 )
 from .engine.errors import InputError, command
-from .engine.images import left_alone, say_remarks
 from .engine.run import Run, need_new, stored
 from .translate import start_from
 
@@ -158,44 +156,28 @@ def read_images(run, config, batch, new):
         raise InputError(f"--batch {batch} is more than the {len(data)} images in {config.data}; "
                          "make it smaller.")
     tests = read_tests(config.data, config.size, config.channels, config.pairs, bad)
-    if run.writes:
-        say_images(config, data, tests, bad, left)
-        say_remarks(remarks)
-    run.bad = bad
+    run.say_images(data.files, tests[0], bad, left, remarks)
     return data, tests
-
-
-def say_images(config, data, tests, bad, left):
-    counts = [f"{len(data.files[d])} images of {d}" for d in "AB"]
-    if tests[0]:
-        counts.append(f"{len(tests[0])} pairs to test, by name (--no-pairs if they are none)")
-    if bad:
-        counts.append(f"{len(bad)} that cannot be read left out, see skipped.csv in the run")
-    if left:
-        counts.append(left_alone(left))
-    print(f"{config.data}: {'; '.join(counts)}")
 
 
 def finish(run):
     """The last lines of a run: where it stopped, or how it did and where to look."""
     if run.asked or run.step < run.steps:
-        print(f"stopped after step {run.step} of {run.steps} and saved; go on with:\n"
-              f"  {command('train', '--resume', run.out)}", file=sys.stderr)
-        return 128 + run.asked if run.asked else 0
+        return run.farewell()
     from .lab.evaluate import write_scores
     from .lab.report import write_report
-    minutes, pairs = (time.monotonic() - run.began) / 60, run.tests[0]
-    print(f"{run.out}: {run.steps} steps; {minutes:.1f} minutes on {run.device.type} in "
+    minutes, model, out = (time.monotonic() - run.began) / 60, run.model, run.out
+    print(f"{out}: {run.steps} steps; {minutes:.1f} minutes on {run.device.type} in "
           f"{run.precision}")
-    if pairs:
+    if run.tests[0]:
         with uncompiled():
-            print(write_scores(run.model.G_AB, run.model.G_BA, pairs, run.device,
-                               run.out / "scores.json", run.out / "scores.png"))
+            print(write_scores(model.G_AB, model.G_BA, run.tests[0], run.device,
+                               out / "scores.json", out / "scores.png"))
     else:
         print("no scores: the true counterparts of the test images are not known; scores without "
-              f"them:\n  {command('evaluate', run.out, '--fid')}")
+              f"them:\n  {command('evaluate', out, '--fid')}")
     inputs = next(p for p in (Path(run.config.data) / "testA",
                               Path(run.config.data) / "trainA") if p.is_dir())
-    print(f"look at {write_report(run.out)}; then translate images of your own:\n  "
-          + command("translate", run.out, "--to", "B", inputs, "--out", run.out / "fake_B"))
+    print(f"look at {write_report(out)}; then translate images of your own:\n  "
+          + command("translate", out, "--to", "B", inputs, "--out", out / "fake_B"))
     return 0

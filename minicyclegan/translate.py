@@ -1,33 +1,29 @@
 """Trained networks from files, and a trained generator on images of any size."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import nn
 from tqdm import tqdm
 
 from . import cyclegan
 from .config import Config, as_config
-from .engine.checkpoint import fill, is_ours, load_checkpoint, read_tensors, write_whole
-from .engine.device import free_memory, pick_device, seeded
-from .engine.errors import InputError, shown
+from .engine.checkpoint import fill, is_ours, load_checkpoint, read_tensors
+from .engine.device import pick_device, seeded
+from .engine.errors import InputError
 from .engine.images import (
-    SUFFIXES,
     bad_images,
     check_images,
     drops,
     left_alone,
     list_images,
     read_image,
-    reason,
     say_remarks,
     to_image,
     to_tensor,
 )
 from .engine.pretrained import load_reference, reference_config
+from .engine.targets import find_targets, fitting, save_image
 from .generator import Generator
 
 # Their G_A maps A to B and their D_A judges domain B: the letters are not ours.
@@ -101,13 +97,6 @@ def translate_image(generator, image):
     return fake.crop((0, 0, width, height))
 
 
-def memory_needed(generator, width, height):
-    """Bytes that a generator takes for an image, roughly: what a few of its widest layers hold at
-    full size. Measured with both of ours, and rounded up; one of your own is taken for a UNet."""
-    channels = next(m.out_channels for m in generator.modules() if isinstance(m, nn.Conv2d))
-    return width * height * channels * 4 * (4 if isinstance(generator, Generator) else 13)
-
-
 def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existing=False,
               shrink=False, make_model=cyclegan.make_model):
     """Translate image files to domain `to`, "A" or "B"; names and sizes stay.
@@ -144,51 +133,3 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
         image = read_image(file, config.channels, sizes[file])
         save_image(translate_image(generator, image), target, file)
     return list(targets)
-
-
-def find_targets(files, out, overwrite, skip_existing):
-    """Where each result goes, {target: file}, without those to skip."""
-    targets = {}
-    for file in files:
-        target = out / file.name
-        if target in targets:
-            raise InputError(f"{shown(targets[target])} and {shown(file)} have the same name, so "
-                             f"one would write over the other in {out}; translate them into "
-                             "different folders.")
-        if target.exists() and (target.resolve() == file.resolve()
-                                or not (overwrite or skip_existing)):
-            raise InputError(f"{shown(target)} exists already; choose another --out"
-                             + ("." if overwrite else ", or add --overwrite or --skip-existing."))
-        if file.suffix.lower() not in SUFFIXES:
-            raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
-                             "name image files or folders of them.")
-        targets[target] = file
-    return {t: f for t, f in targets.items() if not (skip_existing and t.exists())}
-
-
-def fitting(generator, file, device, shrink):
-    """None where an image fits into memory as it is, else, with `shrink`, its shorter side then."""
-    free = free_memory(device)
-    with Image.open(file) as image:
-        width, height = image.size
-    needed = memory_needed(generator, width, height)
-    if free is None or needed <= free:
-        return None
-    if not shrink:
-        raise InputError(f"{shown(file)}, {width}×{height} pixels, would take about "
-                         f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free; make "
-                         "it smaller, or add --shrink.")
-    side = int(min(width, height) * (free / needed) ** 0.5)
-    print(f"{shown(file)} is translated with a shorter side of {side} pixels, to fit into memory")
-    return side
-
-
-def save_image(image, target, file):
-    """Write an image, whole or not at all; `file` is what it was made of."""
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, Image.registered_extensions()[target.suffix.lower()], quality=95)
-    except Exception as error:  # WebP ends at 16383 pixels a side, JPEG at 65500
-        raise InputError(f"{shown(target)} cannot be written ({reason(error)}); give "
-                         f"{shown(file)} another suffix.") from error
-    write_whole(target, buffer.getbuffer())

@@ -17,7 +17,7 @@ from minicyclegan import (
     translate_image,
 )
 from minicyclegan.engine.checkpoint import save_checkpoint
-from minicyclegan.translate import memory_needed
+from minicyclegan.engine.targets import memory_needed
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +163,7 @@ def test_an_image_too_large_for_the_memory(run, inputs, tmp_path, monkeypatch, c
     """Refused by name before anything is written, or made smaller where somebody says so."""
     picture(60, 40).save(inputs / "large.png")
     needed = memory_needed(run[1], 60, 40)
-    monkeypatch.setattr(sys.modules["minicyclegan.translate"], "free_memory",
-                        lambda device: needed / 4)
+    monkeypatch.setattr("minicyclegan.engine.targets.free_memory", lambda device: needed / 4)
     with pytest.raises(InputError, match="large.png, 60×40 pixels, would take about .*--shrink"):
         translate(run[0], "B", [inputs], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -21,6 +21,7 @@ from . import parallel
 from .checkpoint import BEFORE, LAST, fill, load_checkpoint, save_checkpoint, write_whole
 from .device import out_of_memory, uncompiled
 from .errors import InputError, command, shown
+from .images import left_alone, say_remarks
 from .pretrained import generators_of
 
 
@@ -145,6 +146,27 @@ class Run:
         if isinstance(error, RuntimeError) and parallel.lost_the_others(error):
             raise InputError(f"process {parallel.rank()} lost the others, one of them died; start "
                              f"all again with --resume {self.out}.") from error
+
+    def say_images(self, files, pairs, bad, left, remarks):
+        """What the run has to train and to test with, and what was left alone and why."""
+        self.bad = bad
+        if not self.writes:
+            return
+        counts = [f"{len(files[d])} images of {d}" for d in "AB"]
+        if pairs:
+            counts.append(f"{len(pairs)} pairs to test, by name (--no-pairs if they are none)")
+        if bad:
+            counts.append(f"{len(bad)} that cannot be read left out, see skipped.csv in the run")
+        if left:
+            counts.append(left_alone(left))
+        print(f"{files['A'][0].parent.parent}: {'; '.join(counts)}")
+        say_remarks(remarks)
+
+    def farewell(self):
+        """Says how to go on with a run that stopped. Returns the exit code."""
+        print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
+              f"  {command('train', '--resume', self.out)}", file=sys.stderr)
+        return 128 + self.asked if self.asked else 0
 
     def ask(self, number, frame):
         if self.asked:
