@@ -76,7 +76,7 @@ def definitions(text):
     return {name: ast.unparse(node) for name, node in found.items()}
 
 
-PACKAGE = {name: text for path in (ROOT / "minicyclegan").glob("*.py")
+PACKAGE = {name: text for path in (ROOT / "minicyclegan").rglob("*.py")
            for name, text in definitions(path.read_text()).items()}
 BUILT = {"02": {"Generator", "ResidualBlock"}, "03": {"Discriminator"},
          "04": {"adversarial", "discriminator"}, "05": {"reconstruction"},
