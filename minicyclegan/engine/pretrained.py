@@ -58,7 +58,7 @@ def load_reference(network, source):
     Raises InputError where the weights are of another architecture.
     """
     name = "the weights" if isinstance(source, dict) else str(source)
-    theirs = convolutions(source if isinstance(source, dict) else read_tensors(source), name)
+    theirs = their_convolutions(source if isinstance(source, dict) else read_tensors(source), name)
     ours = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
     shapes = [[tuple(pair["weight"].shape) for pair in theirs],
               [tuple(m.weight.shape) for m in ours]]
@@ -79,7 +79,7 @@ def load_reference(network, source):
     return network
 
 
-def convolutions(state, name):
+def their_convolutions(state, name):
     """Their convolutions in the order of the layers, [{"weight": ..., "bias": ...}, ...]."""
     found = {}
     for key, value in state.items() if isinstance(state, dict) else ():
@@ -99,7 +99,7 @@ def convolutions(state, name):
 def reference_config(state, name):
     """The architecture of one of the authors' ResNet generators, read off its weights: arguments
     of Generator. InputError names the file where it is of another kind."""
-    shapes = [pair["weight"].shape for pair in convolutions(state, name)]
+    shapes = [pair["weight"].shape for pair in their_convolutions(state, name)]
     (width, channels), blocks = shapes[0][:2], (len(shapes) - 6) // 2  # three on either side
     if blocks < 0 or shapes[0][2] != 7 or shapes[-1][2] != 7 or shapes[-1][0] != channels:
         raise InputError(f"{name} seems to be {kind_of(state)}, and not one of the authors' ResNet "
