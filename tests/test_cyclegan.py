@@ -213,3 +213,12 @@ def test_bf16_keeps_weights_and_losses_in_fp32(make_cyclegan, batch):
     assert seen == [torch.bfloat16] * 2
     assert {v.dtype for v in named.values()} == {torch.float32}
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_four_channels():
+    """As a library, as many channels as one likes: the command line has 1 and 3."""
+    from minicyclegan import Discriminator, UNet
+    G, D = [UNet(2, channels=4) for _ in "AB"], [Discriminator(2, 1, channels=4) for _ in "AB"]
+    real_A, real_B = torch.rand(2, 1, 4, 16, 16) * 2 - 1
+    named = cyclegan.CycleGAN(*G, *D, lambda_identity=0.5).step(real_A, real_B)
+    assert all(loss.isfinite() for loss in named.values()) and G[0](real_A).shape == real_A.shape

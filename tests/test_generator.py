@@ -93,3 +93,25 @@ def test_under_autocast_padding_stays_in_bfloat16(network):
 def test_unknown_upsampling():
     with pytest.raises(ValueError, match="bilinear"):
         Generator(upsample="bilinear")
+
+
+@pytest.mark.parametrize("network", [Generator, UNet])
+def test_torch_export(network, tmp_path):
+    """As the README shows it: a program that needs no code of ours."""
+    generator, image = network(4, 1).eval(), torch.rand(1, 3, 32, 32)
+    torch.export.save(torch.export.export(generator, (image,)), tmp_path / "G.pt2")
+    program = torch.export.load(tmp_path / "G.pt2").module()
+    assert torch.allclose(program(image), generator(image), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [Generator, UNet])
+def test_onnx(network, tmp_path):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    import onnxruntime
+    generator, image = network(4, 1).eval(), torch.rand(1, 3, 32, 32)
+    torch.onnx.export(generator, (image,), tmp_path / "G.onnx", dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "G.onnx")
+    (fake,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    assert torch.allclose(torch.from_numpy(fake), generator(image), atol=1e-5)
