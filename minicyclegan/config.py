@@ -68,6 +68,9 @@ class Config:
     lr_D: float = option(0.0, "that of the discriminators; 0: as --lr", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
+    average: float = option(0.0, "translate by running averages of the generators' weights, so "
+                            "much of the old in each step, 0.999 for one; 0: by the last step's",
+                            least=0, most=0.99999)
     seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
     # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")

@@ -171,7 +171,7 @@ def finish(run):
           f"{run.precision}")
     if run.tests[0]:
         with uncompiled():
-            print(write_scores(model.G_AB, model.G_BA, run.tests[0], run.device,
+            print(write_scores(*model.generators(), run.tests[0], run.device,
                                out / "scores.json", out / "scores.png"))
     else:
         print("no scores: the true counterparts of the test images are not known; scores without "

@@ -59,7 +59,9 @@ def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
     """The trained generator to domain `to` ("A" or "B"), and its Config; see load_networks. A file
     of the authors holds one direction, so `to` changes nothing there."""
     networks, config = load_networks(path, make_model)
-    return networks.get("G_AB" if to == "B" else "G_BA", networks.get("G")).to(device), config
+    name = "G_AB" if to == "B" else "G_BA"
+    found = (networks[n] for n in (f"average_{name}", name, "G") if n in networks)
+    return next(found).to(device), config
 
 
 def start_from(model, path):
@@ -75,8 +77,10 @@ def start_from(model, path):
         theirs, _ = load_networks(path)
         if "G" in theirs:
             theirs = {"G_AB": theirs["G"]}
-        for name in theirs.keys() & networks.keys():
-            fill(networks[name], theirs[name].state_dict(), name, path)
+        for name in networks:  # an average without one begins with what it is an average of
+            source = theirs.get(name, theirs.get(name.removeprefix("average_")))
+            if source:
+                fill(networks[name], source.state_dict(), name, path)
     taken = sorted(theirs.keys() & networks.keys())
     fresh = sorted(networks.keys() - theirs.keys())
     print(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))

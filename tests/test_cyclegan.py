@@ -222,3 +222,17 @@ def test_four_channels():
     real_A, real_B = torch.rand(2, 1, 4, 16, 16) * 2 - 1
     named = cyclegan.CycleGAN(*G, *D, lambda_identity=0.5).step(real_A, real_B)
     assert all(loss.isfinite() for loss in named.values()) and G[0](real_A).shape == real_A.shape
+
+
+def test_averages_follow_the_weights(make_cyclegan, batch):
+    """The other way round (mostly the new, a little of the old) has been seen elsewhere."""
+    plain, model = make_cyclegan(), make_cyclegan(average=0.9)
+    expected = copy.deepcopy(model.G_AB.state_dict())
+    for _ in range(3):
+        assert model.step(*batch).keys() == plain.step(*batch).keys()
+        for key, weight in model.G_AB.state_dict().items():
+            expected[key] = 0.9 * expected[key] + 0.1 * weight
+    for key, weight in model.generators()[0].state_dict().items():
+        assert torch.allclose(weight, expected[key], atol=1e-12), key
+        assert torch.equal(model.G_AB.state_dict()[key], plain.G_AB.state_dict()[key])
+    assert plain.generators() == (plain.G_AB, plain.G_BA)

@@ -11,6 +11,7 @@ from conftest import TINY, TOY_SET
 from minicyclegan import CycleGAN, InputError, load_generator, make_model
 from minicyclegan.config import Config
 from minicyclegan.engine.checkpoint import load_checkpoint
+from minicyclegan.engine.pretrained import export_generators
 from minicyclegan.train import learning_rate_factor, resume, train
 
 
@@ -18,7 +19,7 @@ def trained(config, out, steps=3):
     """The weights of a run after some steps, by name."""
     assert train(config, out, stop_after=steps) == 0
     return {f"{name}.{key}": value for name, weights in load_checkpoint(out)["networks"].items()
-            for key, value in weights.items()}
+            for key, value in weights.items() if not name.startswith("average")}
 
 
 def differ(one, other):
@@ -75,7 +76,7 @@ FLIPPED = dict(
     reconstruction="L2", lambda_adversarial=0.5, lambda_cycle_A=5.0, lambda_cycle_B=5.0,
     lambda_identity=0.7, pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, lr_D=1e-4, beta1=0.9,
     beta2=0.9, seed=1, precision="bf16")
-SAME = dict(device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0,
+SAME = dict(average=0.9, device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0,
             keep_every=2, pairs=False)
 
 
@@ -158,6 +159,22 @@ def test_a_step_and_a_generator_of_ones_own(photos, tmp_path):
     assert isinstance(generator, Shift) and generator.shift.abs().max() > 0
     with pytest.raises(InputError, match="make_model"):
         load_generator(run, "B")
+
+
+def test_averages_are_what_one_translates_with(photos, tmp_path):
+    config = Config(**TINY | dict(data=str(photos), average=0.5))
+    train(config, tmp_path / "run", stop_after=3)
+    networks = load_checkpoint(tmp_path / "run")["networks"]
+    G_AB, _ = load_generator(tmp_path / "run", "B")
+    for key, weight in G_AB.state_dict().items():
+        assert torch.equal(weight, networks["average_G_AB"][key])
+    export_generators(tmp_path / "run", tmp_path / "export.pt", half=True)
+    exported, _ = load_generator(tmp_path / "export.pt", "B")
+    image = torch.rand(1, 3, 16, 16)
+    assert torch.allclose(exported(image), G_AB(image), atol=1e-3)
+    assert resume(tmp_path / "run") == 0
+    init = Config(**TINY | dict(data=str(photos), average=0.5, init=str(tmp_path / "export.pt")))
+    assert train(init, tmp_path / "next", stop_after=1) == 0
 
 
 @pytest.mark.slow

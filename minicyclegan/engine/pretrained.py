@@ -41,10 +41,13 @@ def export_generators(run, file, half=False):
 
 
 def generators_of(checkpoint, half=False):
-    """The part of a checkpoint's content that an export holds."""
-    networks = {name: {k: w.half() if half else w for k, w in weights.items()}
-                for name, weights in checkpoint["networks"].items() if name.startswith("G_")}
-    return {"config": checkpoint["config"], "step": checkpoint["step"], "networks": networks}
+    """The part of a checkpoint's content that an export holds: the generators to translate with."""
+    networks = {}
+    for name in ("G_AB", "G_BA"):
+        weights = checkpoint["networks"].get(f"average_{name}", checkpoint["networks"].get(name))
+        networks[name] = {k: w.half() if half else w for k, w in weights.items()}
+    return {"config": checkpoint["config"] | {"average": 0.0}, "step": checkpoint["step"],
+            "networks": networks}
 
 
 def load_reference(network, source):

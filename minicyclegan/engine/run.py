@@ -244,7 +244,7 @@ class Run:
         """samples/step_N.png: real, fake, reconstruction and, where known, truth; both ways."""
         from ..lab import plots
         from ..lab.evaluate import symptom
-        G_AB, G_BA = self.model.G_AB, self.model.G_BA
+        G_AB, G_BA = self.model.generators()
         pairs, (real_A, real_B) = self.tests[0], (x.to(self.device) for x in self.tests[1])
         with uncompiled():
             fake_B, fake_A = G_AB(real_A), G_BA(real_B)
