@@ -65,29 +65,36 @@ def _toward(point, angle, length):
 
 
 def _skeleton(scene):
-    """The animal's parts, farthest first: (start, end, radius at start, at end, stripes, far)."""
+    """The animal's parts, farthest first: (start, end, radius at start, at end, stripes, light).
+
+    stripes are the places that are dark in a zebra: (from, to), 0 at the part's start, 1 at its
+    end; None for what is dark all over, in a horse too. They are few and wide, and tied to what a
+    horse shows as well (thighs, shoulders, knees), so that where they belong can be learned.
+    """
     s, up, back = 0.92 * scene.scale, -math.pi / 2, -scene.neck - math.pi / 2
     leg = 0.31 * s
     middle = (-0.06 * s, -leg - 0.085 * s)  # relative to the ground below the centre of the body
     rump, chest = (_toward(middle, scene.slope + a, 0.155 * s) for a in (math.pi, 0))
     poll = _toward(chest, -scene.neck, 0.27 * s)  # top of the neck
     muzzle = _toward(poll, 0.75, 0.15 * s)
-    parts = []
+    legs = []
     for i, (hip, swing) in enumerate(zip((rump, chest, rump, chest), scene.legs, strict=True)):
-        hip = (hip[0] + (0.035 if i < 2 else -0.035) * s, hip[1] + 0.03 * s)
+        dx, dy, thigh, light = (0.035, 0.03, 0.052, 0.75) if i < 2 else (-0.035, 0, 0.068, 1)
+        hip = (hip[0] + dx * s, hip[1] + dy * s)
         knee = _toward(hip, -up + swing, (-hip[1]) * 0.52)
         hoof = (knee[0] + 0.02 * s * math.sin(5 * swing), 0.0)
-        parts += [(hip, knee, 0.052 * s, 0.026 * s, 3, i < 2),
-                  (knee, hoof, 0.024 * s, 0.020 * s, 2, i < 2)]
-    tail = _toward((rump[0] - 0.07 * s, rump[1] - 0.05 * s), -up + scene.tail, 0.22 * s)
-    parts += [((rump[0] - 0.07 * s, rump[1] - 0.05 * s), tail, 0.014 * s, 0.028 * s, None, False),
-              (_toward(chest, back, 0.065 * s), _toward(poll, back, 0.035 * s),
-               0.040 * s, 0.036 * s, None, False),  # the mane, behind the neck
-              (chest, poll, 0.090 * s, 0.050 * s, 4, False),
-              (rump, chest, 0.116 * s, 0.104 * s, 6, False),
-              (poll, _toward(poll, up - 0.2, 0.095 * s), 0.026 * s, 0.010 * s, 0, False),  # ear
-              (poll, muzzle, 0.052 * s, 0.032 * s, 2, False)]
-    return parts
+        legs += [(hip, knee, thigh * s, 0.026 * s, [(0.1, 0.36), (0.66, 0.92)], light),
+                 (knee, hoof, 0.024 * s, 0.020 * s, [(0.8, 1.5)], light)]
+    dock = (rump[0] - 0.07 * s, rump[1] - 0.05 * s)
+    return [*legs[:4],  # the far ones, in the shade
+            (dock, _toward(dock, -up + scene.tail, 0.22 * s), 0.014 * s, 0.028 * s, None, 1),
+            (_toward(chest, back, 0.065 * s), _toward(poll, back, 0.035 * s),
+             0.040 * s, 0.036 * s, None, 1),  # the mane, behind the neck
+            (chest, poll, 0.090 * s, 0.050 * s, [(0.42, 0.7)], 0.95),
+            (rump, chest, 0.116 * s, 0.104 * s, [(-0.2, 0.08), (0.36, 0.64), (0.92, 1.2)], 0.9),
+            *legs[4:],  # thighs and shoulders stand out from the trunk
+            (poll, _toward(poll, up - 0.2, 0.095 * s), 0.026 * s, 0.010 * s, [], 1),  # ear
+            (poll, muzzle, 0.052 * s, 0.032 * s, [(0.75, 1.5)], 1)]
 
 
 def draw(scene, domain, size=64):
@@ -135,14 +142,14 @@ def _draw(scene, domain, size):
     shadow = [place((dx * scene.scale, dy)) for dx, dy in ((-0.32, -0.02), (0.22, 0.02))]
     (x0, y0), (x1, y1) = shadow
     pen.ellipse((min(x0, x1), y0, max(x0, x1), y1), fill=lit(colours["near"], 0.6 * scene.light))
-    for start, end, r0, r1, stripes, far in _skeleton(scene):
+    for start, end, r0, r1, stripes, light in _skeleton(scene):
         part = Image.new("L", (n, n))
         _capsule(ImageDraw.Draw(part), place(start), place(end), r0 * n, r1 * n)
-        light = scene.light * (0.8 if far else 1.0)
+        light *= scene.light
         image.paste(lit(colours["mane" if stripes is None else "coat"], light), mask=part)
         if domain == "B" and stripes:
             bands = Image.new("L", (n, n))
-            _bands(ImageDraw.Draw(bands), place(start), place(end), max(r0, r1) * n, stripes)
+            _stripes(ImageDraw.Draw(bands), place(start), place(end), stripes)
             image.paste(lit(colours["mane"]), mask=ImageChops.multiply(part, bands))
         animal.paste(255, mask=part)
     return tuple(i.resize((size, size), Image.Resampling.BOX) for i in (image, animal))
@@ -158,14 +165,13 @@ def _capsule(pen, start, end, r0, r1):
                 fill=255)
 
 
-def _bands(pen, start, end, radius, count):
-    """Stripes across a limb and its round ends: fixed to the body, so they move with it."""
+def _stripes(pen, start, end, places):
+    """Stripes across a limb: fixed to the body, so they move with it."""
     angle, length = math.atan2(end[1] - start[1], end[0] - start[0]), math.dist(start, end)
-    period = (length + 1.6 * radius) / count
-    for k in range(count):
-        middle = _toward(start, angle, (k + 0.5) * period - 0.8 * radius)
-        pen.line([_toward(middle, angle + side * math.pi / 2, 2 * radius) for side in (-1, 1)],
-                 fill=255, width=round(0.5 * period))
+    for first, last in places:
+        middle = _toward(start, angle, (first + last) / 2 * length)
+        pen.line([_toward(middle, angle + side * math.pi / 2, length) for side in (-1, 1)],
+                 fill=255, width=round((last - first) * length))
 
 
 def draw_dataset(folder, size=64, seed=0):
