@@ -206,7 +206,7 @@ def contents(entries, packed, source):
     for entry in entries:
         *folders, name = entry.filename.removesuffix("/").split("/")
         wrong = ("could lead out of the folder" if {*folders, name} & {"", ".", ".."}
-                 or re.search(r"[\\:\0-\x1f]", entry.filename)
+                 or re.search(r"[\\\0-\x1f]", entry.filename)
                  else "is a link or a special file"
                  if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR)
                  else "is encrypted" if entry.flag_bits & 1 else None)
@@ -220,7 +220,9 @@ def contents(entries, packed, source):
               if 2 <= len(path) <= 3 and path[-2] in SPLITS and not path[-1].startswith(".")
               and Path(path[-1]).suffix.lower() in SUFFIXES}
     tops = {path[:-2] for path in images.values() if path[-2] == "trainA"}
-    images = {entry: path[-2:] for entry, path in images.items() if path[:-2] in tops}
+    # the authors' photographs are called "2010-09-07 12:23:20.jpg", which Windows cannot have
+    images = {entry: (path[-2], path[-1].replace(":", "_")) for entry, path in images.items()
+              if path[:-2] in tops}
     if len(tops) != 1 or not any(split == "trainB" for split, _ in images.values()):
         raise InputError(f"{source} should hold one folder trainA and one trainB with images; "
                          "name another with --from, laid out as data/README.md shows.")
