@@ -1,11 +1,13 @@
 """The paper's data sets, and other zips laid out like them, onto the disk.
 
-A download that breaks off goes on where it stopped: what has arrived lies beside the folder that
-is to come, in .NAME.zip.part. A zip is not trusted: all of it is looked through before anything
-is written, and it is unpacked beside the folder, which gets its name when everything is there.
+The authors' zips are known by their bytes and SHA-256. Any other zip is not trusted: all of it is
+looked through before anything is written. Either is unpacked beside the folder that is to come,
+which gets its name when everything is there.
 """
 
 import errno
+import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -16,49 +18,50 @@ import time
 import zipfile
 import zlib
 from collections import Counter
-from contextlib import contextmanager
-from http.client import HTTPException, InvalidURL
+from http.client import HTTPException
 from pathlib import Path
-from urllib import request
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
+from urllib.request import Request, url2pathname, urlopen
 
 from tqdm import tqdm
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, shown
 from ..engine.images import SUFFIXES
 
-BASE = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"  # + NAME.zip; the authors' address
+BASE = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"  # + NAME.zip
+# bytes and SHA-256 of the authors' zips, as TensorFlow Datasets recorded them
+DATASETS = {name: (int(size), digest) for name, size, digest in map(str.split, """\
+apple2orange 78456409 845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8
+cezanne2photo 279885071 3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff
+cityscapes 279601602 d2f6910fd056c1ee9873777ae838e7ac4a2c833598ae62a04188e5ab2f4ea036
+facades 35135868 9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0
+horse2zebra 116867962 a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1
+iphone2dslr_flower 339964458 8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113
+maps 1476754427 639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e
+monet2photo 305231073 88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04
+summer2winter_yosemite 132640856 167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9
+ukiyoe2photo 292946532 02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08
+vangogh2photo 306590349 362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff
+""".splitlines())}
 SPLITS = ("trainA", "trainB", "testA", "testB")
-DATASETS = {  # images in SPLITS, as the authors' zips have them; the paper gives other numbers
-    "apple2orange": (995, 1019, 266, 248),
-    "cezanne2photo": (525, 6287, 58, 751),
-    "cityscapes": None,  # not known for certain
-    "facades": (400, 400, 106, 106),
-    "horse2zebra": (1067, 1334, 120, 140),
-    "iphone2dslr_flower": None,
-    "maps": (1096, 1096, 1098, 1098),
-    "monet2photo": (1072, 6287, 121, 751),
-    "summer2winter_yosemite": (1231, 962, 309, 238),
-    "ukiyoe2photo": (562, 6287, 263, 751),
-    "vangogh2photo": (400, 6287, 400, 751),
-}
 TIMEOUT = 30  # seconds that a server may be silent
-PAUSES = (1, 4, 15)  # seconds before another try
-CHUNK = 2**16
+PAUSE = 3  # seconds before the second try
+CHUNK = 2**18
 # Far above the paper's sets (up to 1.4 GB, 8231 files), and yet no zip fills a disk. Photographs
-# hardly shrink: an entry of over 1 MB and MAX_RATIO times its size in the zip is meant to do harm.
+# hardly shrink: a zip that grows to MAX_RATIO times its size is meant to do harm.
 MAX_BYTES, MAX_FILES, MAX_RATIO = 20 * 2**30, 200_000, 100
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def download(name, source=None, out=None):
     """Get a data set and unpack it into `out`, which must not exist yet (default: data/NAME).
 
-    name    one of DATASETS, whose counts it has to meet; with a source, any plain folder name
+    name    one of DATASETS, whose SHA-256 the zip has to have; with a source, any folder name
     source  URL or file to take the zip from, in place of the authors' address
     Returns the images in each folder, {"trainA": 1067, ...}, and the number of files left out.
 
-    Raises InputError where name, source or zip cannot be used, OSError where the disk is too
-    small; then there is no `out`.
+    Raises InputError where name, source or zip cannot be used, or the disk has no room. Then, and
+    after Ctrl-C, there is neither `out` nor anything else left.
     """
     if not re.fullmatch(r"\w[\w .-]*", name):
         raise InputError(f"{name!r} is not a plain folder name; a place for it goes to --out.")
@@ -68,218 +71,159 @@ def download(name, source=None, out=None):
     out, source = Path(out or Path("data") / name), str(source or f"{BASE}{name}.zip")
     if os.path.lexists(out):
         raise InputError(f"{out} exists already; use it, or name another folder with --out.")
-    part, unpacked = (out.parent / f".{out.name}.{end}" for end in ("zip.part", "unpacking"))
-    archive = local_file(source)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not archive:
-        fetch(source, part)
-    shutil.rmtree(unpacked, ignore_errors=True)  # of a call that was killed
+    local = url2pathname(source[7:]) if source.startswith("file://") else source
+    remote = re.match("https?://", source, re.I)
+    if not remote and not os.path.isfile(local):
+        raise InputError(f"--from {source} is neither a file nor an http address; name a zip.")
+    aside = out.parent / f".{out.name}.part"
     try:
-        result = unpack(archive or part, unpacked, name, source)
-        os.rename(unpacked, out)
-    except InputError:
-        if not archive:
-            discard(part)  # a zip that cannot be used is not worth keeping
-        raise
+        aside.mkdir(parents=True)
+    except FileExistsError as error:
+        raise InputError(f"{aside} exists: another download is at work there, or one was killed; "
+                         "remove it if none is.") from error
+    try:
+        archive = fetch(source, aside / f"{name}.zip") if remote else local
+        if name in DATASETS:
+            need_authentic(archive, name, source)
+        result = unpack(archive, aside / name, source)
+        os.rename(aside / name, out)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise InputError(f"The disk of {out.parent} is full; make room, or name a folder elsewhere "
+                         "with --out.") from error
     finally:
-        shutil.rmtree(unpacked, ignore_errors=True)
-    discard(part)
+        shutil.rmtree(aside)
     return result
 
 
-def local_file(source):
-    """The path that a source names, None where it is http or https; InputError for the rest."""
-    if re.match("https?://", source, re.I):
-        return None
-    path = request.url2pathname(source[7:]) if source.startswith("file://") else source
-    if not os.path.isfile(path):
-        raise InputError(f"--from {source} is neither a file nor an http address; name a zip.")
-    return path
-
-
-def discard(part):
-    for file in (part, part.with_suffix(".from")):
-        file.unlink(missing_ok=True)
-
-
-def fetch(url, part):
-    """Download url into the file `part`, going on with what is there of it."""
-    for pause in (*PAUSES, None):
+def fetch(url, file):
+    """Download url into a file and return it; where it breaks off, from the start once more."""
+    for last in (False, True):
         try:
-            return receive(url, part)
-        except ConnectionError as error:
-            if pause is None:
-                raise InputError(f"{url} did not arrive ({error}); run this again to go on with "
-                                 "it, or name a mirror or a file with --from.") from error
-            print(f"{url} broke off ({error}); next try in {pause} s", file=sys.stderr)
-            time.sleep(pause)
+            receive(url, file)
+            return file
+        except InputError:
+            raise
+        except ValueError as error:  # of urllib
+            raise InputError(f"{url} is no address to download from ({error}); name another with "
+                             "--from.") from error
+        except (OSError, HTTPException) as error:
+            if getattr(error, "errno", None) in DISK_FULL:
+                raise
+            answered = isinstance(error, HTTPError)
+            reason = f"the server answers {error.code}" if answered else (
+                getattr(error, "reason", None) or error)
+            if answered:
+                error.close()
+            if last or answered and error.code < 500:
+                raise InputError(f"{url} did not arrive ({reason}); try again later, or name "
+                                 "another address or a file with --from.") from error
+            print(f"{url} broke off ({reason}); once more in {PAUSE} s", file=sys.stderr)
+            time.sleep(PAUSE)
 
 
-def receive(url, part):
-    """One try; ConnectionError where another may help. The note beside part says of what it is
-    a part: URL, validator (the server's mark of this version of the file), length."""
-    note, known, have = part.with_suffix(".from"), ["", "", ""], 0
-    if part.exists() and note.exists():
-        known, have = [*note.read_text().split("\n"), "", ""], part.stat().st_size
-    if known[0] == url and known[2] == str(have):
-        return  # whole: something came between it and the unpacking
-    asked = {"User-Agent": "minicyclegan"}
-    if known[0] == url and known[1] and have:  # else nobody can tell if it still is the same
-        asked |= {"Range": f"bytes={have}-", "If-Range": known[1]}
-    with network(url, part):
-        response = request.build_opener(NoFTP).open(request.Request(url, headers=asked),
-                                                    timeout=TIMEOUT)
-
-    def more():
-        with network(url, part):
-            return response.read(CHUNK)
-
-    with response:
-        etag, date, span, length = (response.headers[key] or "" for key in (
-            "ETag", "Last-Modified", "Content-Range", "Content-Length"))
-        validator = date if not etag or etag.startswith("W/") else etag  # W/: not byte for byte
-        if response.status != 206:
-            have = 0  # all of it comes
-        elif validator not in ("", known[1]) or not span.startswith(f"bytes {have}-"):
-            discard(part)
-            raise ConnectionError("the file has changed meanwhile")
-        total = have + int(length) if length.isdigit() else None
-        need_room(part, (total or have) - have)
-        chunk = more()
-        if chunk and not have and not chunk.startswith(b"PK"):  # as every zip does
-            what = "a web page" if chunk.lstrip().startswith(b"<") else "something else"
-            raise InputError(f"{url} sent {what} in place of a zip; look at it in a browser, and "
-                             "name the zip itself with --from.")
-        with open(part, "ab" if have else "wb") as file, tqdm(
-                desc=part.name[1:-5], total=total, initial=have, unit="B", unit_scale=True,
-                leave=False) as bar:
-            note.write_text(f"{url}\n{validator or known[1]}\n{total}")
-            while chunk:
-                have += file.write(chunk)
+def receive(url, file):
+    """One try; OSError or HTTPException where another may help."""
+    request = Request(url, headers={"User-Agent": "minicyclegan"})
+    with urlopen(request, timeout=TIMEOUT) as response, open(file, "wb") as target:
+        length = response.headers["Content-Length"] or ""
+        total = int(length) if length.isdigit() else None
+        need_room(file.parent, total or 0)
+        have = 0
+        with tqdm(desc=file.name, total=total, unit="B", unit_scale=True, leave=False) as bar:
+            while chunk := response.read(CHUNK):
+                if not have and not chunk.startswith(b"PK"):  # as every zip does
+                    what = "a web page" if chunk.lstrip().startswith(b"<") else "something else"
+                    raise InputError(f"{url} sent {what} in place of a zip; look at it in a "
+                                     "browser, and name the zip itself with --from.")
+                have += target.write(chunk)
                 bar.update(len(chunk))
-                if max(have, total or 0) > MAX_BYTES:
-                    file.truncate(0)
-                    raise InputError(f"{url} is larger than any of these sets, {mega(MAX_BYTES)} "
-                                     "at most; name another with --from.")
-                chunk = more()
-    if have < (total or 1):
-        raise ConnectionError(f"{have} of {total or 'all'} bytes have arrived")
-    note.write_text(f"{url}\n\n{have}")
-
-
-class NoFTP(request.FTPHandler):
-    """urllib follows redirects to http, https and ftp; this takes ftp out."""
-
-    def ftp_open(self, req):
-        raise URLError("it leads to ftp")
-
-
-@contextmanager
-def network(url, part):
-    """What goes wrong on the way: ConnectionError where another try may help, else InputError."""
-    try:
-        yield
-    except HTTPError as error:
-        if error.code == 416:  # there is nothing behind what we have, so it is not right
-            discard(part)
-        answer = f"answered {error.code} {error.reason}"
-        if error.code == 416 or error.code >= 500:
-            raise ConnectionError(f"the server {answer}") from error
-        raise InputError(f"{url} {answer}; name a mirror, or a zip that you have, with --from."
-                         ) from error
-    except (OSError, HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        if isinstance(reason, (str, ValueError, InvalidURL)):  # str: urllib's own refusals
-            raise InputError(f"{url} is no address to download from ({reason}); name another "
-                             "with --from.") from error
-        raise ConnectionError(str(reason)) from error
+                if have > MAX_BYTES:
+                    raise InputError(f"{url} sends more than {mega(MAX_BYTES)}, which no such set "
+                                     "has; name another with --from.")
+        if not have or total and have < total:
+            raise ConnectionError(f"{have} of {total or 'all'} bytes have arrived")
 
 
 def mega(size):
     return f"{size / 2**20:,.1f} MB"
 
 
-def need_room(path, size):
-    """OSError where the disk that path goes to has less than `size` bytes free."""
-    free = shutil.disk_usage(path.parent).free
+def need_room(folder, size):
+    free = shutil.disk_usage(folder).free
     if size > free:
-        raise OSError(errno.ENOSPC, f"{mega(size)} are needed, {mega(free)} are free; make room, "
-                      "or name a folder elsewhere with --out", str(path.parent))
+        raise InputError(f"{mega(size)} are needed in {folder}, {mega(free)} are free; make room, "
+                         "or name a folder elsewhere with --out.")
 
 
-def unpack(archive, folder, name, source):
+def need_authentic(archive, name, source):
+    """InputError where a zip is not the authors' of that name."""
+    size, digest = DATASETS[name]
+    found, sha = os.path.getsize(archive), hashlib.sha256()
+    with open(archive, "rb") as file:
+        while found == size and (chunk := file.read(CHUNK)):
+            sha.update(chunk)
+    if sha.hexdigest() != digest:
+        what = f"{found} bytes, not {size}" if found != size else "another SHA-256"
+        raise InputError(f"{source} is not the authors' {name}.zip ({what}); get another copy, or "
+                         "give this one a NAME of its own and add --from.")
+
+
+def unpack(archive, folder, source):
     """Write the images of a zip into a new folder. Returns what download does."""
     try:
         with zipfile.ZipFile(archive) as file:
-            images, skipped = contents(file.infolist(), name, source)
-            need_room(folder, sum(entry.file_size for entry in images.values()))
-            folder.mkdir()
-            for (split, image), entry in tqdm(images.items(), "unpacking", leave=False):
-                (folder / split).mkdir(exist_ok=True)
-                left = entry.file_size  # all bounds were checked on this, so it has to be true
-                with file.open(entry) as packed, open(folder / split / image, "xb") as unpacked:
-                    while left >= 0 and (chunk := packed.read(min(CHUNK, left + 1))):
-                        left -= len(chunk)
-                        unpacked.write(chunk)
-                if left:
-                    raise zipfile.BadZipFile(f"wrong size of {entry.filename!r}")
+            images, left_out = contents(file.infolist(), os.path.getsize(archive), source)
+            need_room(folder.parent, sum(entry.file_size for entry in images))
+            for entry, (split, image) in tqdm(images.items(), "unpacking", leave=False):
+                (folder / split).mkdir(parents=True, exist_ok=True)
+                # zipfile hands out no more than the size that was checked
+                with file.open(entry) as packed, open(folder / split / image, "xb") as target:
+                    shutil.copyfileobj(packed, target)
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError,
-            OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
-            raise  # of the disk
+    except FileExistsError as error:
+        raise InputError(f"{source} holds {shown(image)} twice in {split}; name another with "
+                         "--from.") from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError,
+            ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # of the disk; EINVAL: a place before the file's start
         raise InputError(f"{source} is damaged, or not a zip ({error}); get it again, or name "
                          "another with --from.") from error
-    return dict(sorted(Counter(split for split, _ in images).items())), skipped
+    return dict(sorted(Counter(split for split, _ in images.values()).items())), left_out
 
 
-def contents(entries, name, source):
-    """The images of a zip, {(folder, file name): entry}, and the number of its other files.
-
-    InputError where any entry is unfit, even one to be left out, or there are too many or too few.
-    """
+def contents(entries, packed, source):
+    """The images of a zip of so many bytes, {entry: (split, file name)}, and the number of its
+    other files. InputError where any entry is unfit, even one to be left out."""
     size = sum(entry.file_size for entry in entries)
-    if len(entries) > MAX_FILES or size > MAX_BYTES:
-        raise InputError(f"{source} would unpack to {len(entries)} files, {mega(size)}, more than "
-                         f"{MAX_FILES} or {mega(MAX_BYTES)}; name another with --from.")
-    files, paths = {}, set()
+    if len(entries) > MAX_FILES or size > min(MAX_BYTES, 2**20 + MAX_RATIO * packed):
+        raise InputError(f"{source} would unpack to {len(entries)} files, {mega(size)}, which no "
+                         "set of photographs does; name another with --from.")
+    files = {}
     for entry in entries:
-        path = entry.orig_filename  # not filename: an extra field can change that one
-        parts = tuple(path.removesuffix("/").split("/"))
-        wrong = "is there twice" if parts in paths else unfit(entry, path, parts)
+        *folders, name = entry.filename.removesuffix("/").split("/")
+        wrong = ("could lead out of the folder" if {*folders, name} & {"", ".", ".."}
+                 or re.search(r"[\\\0-\x1f]", entry.filename)
+                 else "is a link or a special file"
+                 if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR)
+                 else "is encrypted" if entry.flag_bits & 1 else None)
         if wrong:
-            raise InputError(f"{source}: the entry {path!r} {wrong}, so nothing was unpacked; "
-                             "name another zip with --from.")
-        paths.add(parts)
-        if not path.endswith("/"):
-            files[parts] = entry
-    found = [p for p in files if len(p) in (2, 3) and Path(p[-1]).suffix.lower() in SUFFIXES
-             and not any(part.startswith(".") for part in p)]  # ._x.jpg: a Mac's notes on x.jpg
-    tops = {p[:-2] for p in found if p[-2] == "trainA"}  # {("horse2zebra",)}, or {()}
-    images = {p[-2:]: files[p] for p in found if p[:-2] in tops}
-    counts = Counter(split for split, _ in images)
-    if len(tops) != 1 or not counts["trainB"]:
+            raise InputError(f"{source}: the entry {entry.filename!r} {wrong}, so nothing was "
+                             "unpacked; name another zip with --from.")
+        if not entry.is_dir():
+            files[entry] = (*folders, name)
+    # {("horse2zebra",)}, or {()}; names with a dot in front are hidden, as a Mac's notes ._x.jpg
+    images = {entry: path for entry, path in files.items()
+              if 2 <= len(path) <= 3 and path[-2] in SPLITS and not path[-1].startswith(".")
+              and Path(path[-1]).suffix.lower() in SUFFIXES}
+    tops = {path[:-2] for path in images.values() if path[-2] == "trainA"}
+    # the authors' photographs are called "2010-09-07 12:23:20.jpg", which Windows cannot have
+    images = {entry: (path[-2], path[-1].replace(":", "_")) for entry, path in images.items()
+              if path[:-2] in tops}
+    if len(tops) != 1 or not any(split == "trainB" for split, _ in images.values()):
         raise InputError(f"{source} should hold one folder trainA and one trainB with images; "
                          "name another with --from, laid out as data/README.md shows.")
-    there, due = tuple(counts[split] for split in SPLITS), DATASETS.get(name)
-    if due and there != due:
-        raise InputError(
-            f"{source} has {', '.join(f'{n} {s}' for n, s in zip(there, SPLITS, strict=True))} "
-            f"and not the {', '.join(map(str, due))} images of {name}; get another copy, or give "
-            "this one a NAME of its own and add --from.")
     return images, len(files) - len(images)
-
-
-def unfit(entry, path, parts):
-    """What speaks against unpacking an entry, or None."""
-    if set(parts) & {"", ".", ".."} or re.search(r"[\\:\0-\x1f]", path):
-        return "could lead out of the folder"
-    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a special file"
-    if entry.flag_bits & 1:
-        return "is encrypted"
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed in a way that is not read here"
-    if entry.file_size > max(2**20, MAX_RATIO * entry.compress_size):
-        return f"grows to more than {MAX_RATIO} times its size"

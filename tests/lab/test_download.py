@@ -1,0 +1,287 @@
+"""Downloads from a server on this machine that does what servers do wrong, and zips meant ill."""
+
+import errno
+import hashlib
+import io
+import os
+import random
+import re
+import stat
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from minicyclegan import InputError
+from minicyclegan.lab import download as module
+from minicyclegan.lab.download import DATASETS, download
+
+COUNTS = {"testA": 1, "testB": 2, "trainA": 3, "trainB": 4}
+
+
+def files(top="set/"):
+    """Looks are not checked here, so any bytes do."""
+    return {f"{top}{split}/{i}.jpg": random.Random(f"{split}{i}").randbytes(2000)
+            for split, count in COUNTS.items() for i in range(count)}
+
+
+def zipped(content):
+    """A zip of (name or ZipInfo, bytes)."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, data in content.items() if isinstance(content, dict) else content:
+            out.writestr(name, data)
+    return file.getvalue()
+
+
+SET = zipped(files())
+
+
+def send(body=SET, length=None, cut=None):
+    """An answer with a body that breaks off after `cut` bytes."""
+    def answer(handler):
+        handler.send_response(200)
+        if length != "none":
+            handler.send_header("Content-Length", str(length or len(body)))
+        handler.end_headers()
+        handler.wfile.write(body[:cut])
+    return answer
+
+
+def fail(code):
+    return lambda handler: handler.send_error(code)
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """Does what `answers` lists, one a request, the last one again and again; in a fresh folder."""
+    state = SimpleNamespace(answers=[send()], asked=[])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            state.asked.append(self.path)
+            state.answers[min(len(state.asked), len(state.answers)) - 1](self)
+
+        def log_message(self, *args):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    state.url = f"http://127.0.0.1:{http.server_port}/set.zip"
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(module, "PAUSE", 0)
+    monkeypatch.setattr(module, "CHUNK", 1000)
+    monkeypatch.chdir(tmp_path)
+    yield state
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def whole(folder):
+    there = {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*.*")}
+    return there == files(top="")
+
+
+def refused(source, message, name="mine"):
+    """One sentence, and nothing is left on the disk."""
+    with pytest.raises(InputError, match=message) as error:
+        download(name, source)
+    assert "\n" not in str(error.value)
+    return not Path("data").exists() or os.listdir("data") == []
+
+
+def set_table(monkeypatch, body):
+    monkeypatch.setitem(DATASETS, "maps", (len(body), hashlib.sha256(body).hexdigest()))
+
+
+def test_one_of_the_papers_sets(server, monkeypatch, capsys):
+    monkeypatch.setattr(module, "BASE", server.url.replace("set.zip", "sets/"))
+    set_table(monkeypatch, SET)
+    assert download("maps") == (COUNTS, 0)
+    assert server.asked == ["/sets/maps.zip"]
+    assert whole("data/maps") and os.listdir("data") == ["maps"]
+    assert "maps.zip:   0%" in capsys.readouterr().err  # the progress bar
+
+
+def test_the_authors_zips():
+    assert module.BASE == "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"
+    assert len(DATASETS) == len({digest for _, digest in DATASETS.values()}) == 11
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for _, digest in DATASETS.values())
+    assert DATASETS["horse2zebra"][0] == 116867962
+
+
+def test_another_zip_under_their_name(server, monkeypatch):
+    for body, what in ((zipped(files(top="")), f"{len(SET)}, not|bytes, not {len(SET)}"),
+                       (SET[:-1] + b"x", "another SHA-256")):
+        set_table(monkeypatch, SET)
+        server.answers = [send(body)]
+        assert refused(server.url, f"not the authors' maps.zip .*({what}).*NAME of its own", "maps")
+    server.answers = [send()]
+    assert download("maps", server.url) == (COUNTS, 0)
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_zip_on_this_disk(form, server, tmp_path):
+    path = tmp_path / "my set.zip"
+    more = {"set/readme.txt": b"", "set/trainA/._0.jpg": b"", "set/more/0.jpg": b"", "0.jpg": b"",
+            "set/trainA/x.exe": b"", "set/trainB/": b"", "c:/x.jpg": b""}
+    path.write_bytes(zipped(files() | more))
+    source = form.format(str(path).replace(" ", "%20") if "://" in form else path)
+    assert download("mine", source, "deep/er/ones") == (COUNTS, 6)
+    assert whole("deep/er/ones") and os.listdir("deep/er") == ["ones"] and not server.asked
+    path.write_bytes(zipped(files(top="")))  # the folders at the top
+    assert download("mine", source) == (COUNTS, 0) and whole("data/mine")
+
+
+@pytest.mark.parametrize("source, name, message", [
+    (None, "cat2dog", "cat2dog is not one of.*horse2zebra.*--from"),
+    ("nowhere.zip", "mine", "neither a file nor"), ("ftp://127.0.0.1/x", "mine", "neither a file"),
+    ("http://[x", "mine", "no address to download from"),
+    *((SET, name, "not a plain folder name") for name in ("", "..", "a/b", "a\\b", ".x", "x\n"))])
+def test_names_and_sources(source, name, message, server):
+    assert refused(source, message, name) and not server.asked
+
+
+def test_nothing_that_exists_is_touched(server):
+    os.makedirs("data/mine")
+    os.symlink("nowhere", "data/link")
+    os.mkdir("data/.busy.part")
+    for name in ("mine", "link", "busy"):
+        with pytest.raises(InputError, match=f"data/.?{name}.* exists"):
+            download(name, server.url)
+    assert sorted(os.listdir("data")) == [".busy.part", "link", "mine"] and not server.asked
+
+
+def test_names_that_windows_cannot_have(server):
+    server.answers = [send(zipped(files() | {"set/trainA/2010-09-07 12:23:20.jpg": b"x"}))]
+    assert download("mine", server.url)[0]["trainA"] == 4
+    assert Path("data/mine/trainA/2010-09-07 12_23_20.jpg").read_bytes() == b"x"
+
+
+# Lines that break, servers that answer something else
+
+@pytest.mark.parametrize("first", [send(cut=5500), fail(503), send(cut=0)])
+def test_one_try_more(first, server, capsys):
+    server.answers = [first, send()]
+    assert download("mine", server.url) == (COUNTS, 0)
+    assert whole("data/mine") and len(server.asked) == 2
+    assert "once more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer, message, tries", [
+    (send(cut=5500), f"5500 of {len(SET)} bytes have arrived", 2),
+    (send(b"", "none"), "0 of all", 2), (fail(500), "answers 500", 2),
+    (fail(404), "answers 404", 1),
+    (send(b"<html>Moved.</html>"), "sent a web page in place", 1),
+    (send(b"\x1f\x8b"), "sent something else", 1),
+    (send(length="none", cut=5500), "is damaged, or not a zip", 1)])
+def test_no_zip_arrives(answer, message, tries, server):
+    server.answers = [answer]
+    assert refused(server.url, f"{server.url} .*{message}.*--from") and len(server.asked) == tries
+
+
+def test_silent_server(server, monkeypatch):
+    monkeypatch.setattr(module, "TIMEOUT", 0.05)
+    over = threading.Event()
+    server.answers = [lambda handler: over.wait(5)]
+    assert refused(server.url, "timed out.*try again later")
+    over.set()
+
+
+def test_endless_download(server, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 9000)
+    assert refused(server.url, "sends more than")
+
+
+def test_no_room(server, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+        assert refused(server.url, r"0.0 MB are free; make room, or name .* --out")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.shutil, "copyfileobj", full)  # filled by another meanwhile
+    assert refused(server.url, "disk of data is full.*--out")
+
+
+@pytest.mark.parametrize("at", ["set.zip", "mine.zip", "unpacking"])
+def test_ctrl_c(at, server, monkeypatch):
+    def stopped(items=None, title=None, desc=None, **rest):
+        if at in (title, desc):
+            raise KeyboardInterrupt
+        return tqdm(items, title or desc, **rest)
+
+    tqdm = module.tqdm
+    monkeypatch.setattr(module, "tqdm", stopped)
+    if at == "set.zip":
+        monkeypatch.setattr(module.os, "rename", lambda *a: stopped(title=at))
+    with pytest.raises(KeyboardInterrupt):
+        download("mine", server.url)
+    assert os.listdir("data") == []
+
+
+# Zips meant ill
+
+def entry(name, mode=0, **fields):
+    info = zipfile.ZipInfo("x")
+    info.filename, info.external_attr = name, mode << 16
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+def refused_zip(body, message):
+    Path("x.zip").write_bytes(body)
+    return refused("x.zip", message)
+
+
+@pytest.mark.parametrize("bad, message", [
+    *((entry(name), "could lead out of the folder") for name in (
+        "../x.jpg", "set/../../x.jpg", "/x.jpg", "a\\x.jpg", "set//x.jpg", "a\n.jpg")),
+    (entry("set/trainA/x.jpg", stat.S_IFLNK | 0o777), "is a link"),
+    (entry("set/fifo", stat.S_IFIFO), "is a link or a special file"),
+    (entry("SET/trainA/x.jpg"), "one folder trainA"),  # besides set/trainA
+    (entry("set/trainA/0.jpg"), "twice")])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_unfit_entries(bad, message, server):
+    assert refused_zip(zipped([*files().items(), (bad, b"x")]), message)
+
+
+def test_no_zip(server):
+    assert refused_zip(b"", "x.zip is damaged, or not a zip.*get it again")
+    assert refused_zip(SET[:-100], "is damaged")
+
+
+def test_encrypted(server):
+    body = bytearray(SET)
+    body[body.index(b"PK\1\2") + 8] |= 1  # the flag in the directory
+    assert refused_zip(body, "'set/testA/0.jpg' is encrypted")
+
+
+def test_bombs(server, monkeypatch):
+    bomb = zipped(files() | {"set/trainA/x.jpg": bytes(2**23)})
+    assert refused_zip(bomb, "would unpack to 11 files, 8.0 MB")
+    monkeypatch.setattr(module, "MAX_FILES", 9)
+    assert refused_zip(SET, "would unpack to 10 files")
+
+
+def test_any_damage_gets_a_sentence(server):
+    """Bytes changed by chance, and cuts: no other exception, no half a set."""
+    rng = random.Random(0)
+    for i in range(150):
+        data = bytearray(SET)
+        where = [0, SET.index(b"PK\1\2")][i % 2]  # anywhere, or in the directory
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(where, len(data))] = rng.randrange(256)
+        Path("x.zip").write_bytes(data[:rng.randrange(len(data))] if i % 10 == 0 else data)
+        try:
+            download(f"set{i}", "x.zip")
+        except InputError:
+            assert not Path(f"data/set{i}").exists()
+    assert not list(Path("data").glob(".*"))
