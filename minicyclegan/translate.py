@@ -57,8 +57,10 @@ def load_networks(path, make_model=cyclegan.make_model):
 
 def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
     """The trained generator to domain `to` ("A" or "B"), and its Config; see load_networks. A file
-    of the authors holds one direction, so `to` changes nothing there."""
+    of the authors holds one direction: it is taken for the one to `to`, and that is said."""
     networks, config = load_networks(path, make_model)
+    if "G" in networks:
+        print(f"{path} holds one direction, which is taken for the one to {to}")
     name = "G_AB" if to == "B" else "G_BA"
     found = (networks[n] for n in (f"average_{name}", name, "G") if n in networks)
     return next(found).to(device), config
