@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageDraw
 from tqdm import tqdm
 
+from ..config import TOY
 from ..engine.errors import InputError
 
 COUNTS = {"trainA": 300, "trainB": 300, "testA": 60, "testB": 60}
@@ -166,6 +167,14 @@ def _bands(pen, start, end, radius, count):
         middle = _toward(start, angle, (k + 0.5) * period - 0.8 * radius)
         pen.line([_toward(middle, angle + side * math.pi / 2, 2 * radius) for side in (-1, 1)],
                  fill=255, width=round(0.5 * period))
+
+
+def toy_set():
+    """Where the toy set is, data/toy; it is drawn there if it is missing."""
+    if not Path(TOY).exists():
+        print(f"drawing the toy set into {TOY}")
+        draw_dataset(TOY)
+    return Path(TOY)
 
 
 def draw_dataset(folder, size=64, seed=0):
