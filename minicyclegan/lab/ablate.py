@@ -5,13 +5,8 @@
 
 Every (setting, seed) is an ordinary run folder, trained by `minicyclegan train` in a process of its
 own, several at once. Interrupt it when you like: the same command goes on.
-
-What a generator should do is two things, and each gets its number (the paper asks a segmentation
-network for both, section 5.1): *content*, the error to the true counterpart, and *realism*, the
-share of fakes that a classifier takes for the target domain (realism.py).
 """
 
-import csv
 import os
 import re
 import signal
@@ -21,22 +16,27 @@ import tempfile
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 
-import matplotlib.pyplot as plt
 import torch
-from PIL import Image
 from tqdm import tqdm
 
-from ..config import FREE, TOY, Config, dashed, stored_config
-from ..data import PairedImages
-from ..engine.checkpoint import load_generator, pick_device
+from ..config import FREE, TOY, Config, as_config, dashed, idle, make_config
+from ..engine.checkpoint import write_whole
+from ..engine.device import allowed_threads, pick_device
 from ..engine.errors import InputError
-from ..train import limit_threads
+from ..engine.run import stored
 from . import plots
-from .evaluate import mean_absolute_error
-from .realism import share, train_classifier, training_images, views
-from .toy import draw_dataset
+from .evaluate import (
+    WAYS,
+    lazy_answers,
+    load_both,
+    mean_absolute_error,
+    read_pairs,
+    scores_of,
+    write_csv,
+)
+from .toy import toy_set
 
 VARIANTS = {  # section 5.1.4
     "cycle alone": dict(lambda_adversarial=0.0),
@@ -58,7 +58,7 @@ def parse_settings(texts):
         name, colon, options = (part.strip() for part in text.partition(":"))
         options = dict(parse_option(option, text) for option in options.split())
         if name == "paper":
-            new = {variant: own | options for variant, own in VARIANTS.items()}
+            new = {variant: in_use(own | options) for variant, own in VARIANTS.items()}
         elif colon or name in VARIANTS:
             new = {name: VARIANTS.get(name, {}) | options}
         else:
@@ -93,13 +93,19 @@ def parse_option(option, text):
                          f"{types[name].__name__}.") from None
 
 
+def in_use(options):
+    """Without those that others switch off: "cycle alone" has no use for the pool's size."""
+    off = [name for name, _ in idle(Config(**options))]
+    return {name: value for name, value in options.items() if name not in off}
+
+
 def folder_name(name):
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
-def make_config(name, options):
+def config_of(name, options):
     try:
-        return Config(**options)
+        return make_config("toy", **options)
     except InputError as error:
         raise InputError(f'setting "{name}": {error}') from error
 
@@ -115,8 +121,9 @@ def train_all(runs, jobs):
     waiting = [run for run in runs if not (run / "scores.json").exists()]
     for run in runs:
         check_run(run, runs[run])
-    limit_threads()
-    threads = max(1, torch.get_num_threads() // jobs)
+    # One thread each is the quickest way to use all cores: threads that share a small network's
+    # work wait for each other.
+    threads = max(1, cores() // jobs)
     running, signals = {}, []
     before = {number: signal.signal(number, lambda number, frame: signals.append(number))
               for number in (signal.SIGINT, signal.SIGTERM)}
@@ -133,16 +140,18 @@ def train_all(runs, jobs):
                 for run, (process, output) in list(running.items()):
                     if process.poll() is not None:
                         del running[run]
-                        if process.returncode:
-                            raise failure(run, process.returncode, output)
+                        with output:
+                            if process.returncode:
+                                raise failure(run, process.returncode, output)
                 bar.n = sum(progress(run, config) for run, config in runs.items())
                 bar.set_description_str(", ".join(run.name for run in running) + ": "
                                         if running else "")
     finally:
         for process, _ in running.values():  # they save, and leave
             process.terminate()
-        for process, _ in running.values():
+        for process, output in running.values():
             process.wait()
+            output.close()
         for number, handler in before.items():
             signal.signal(number, handler)
     if signals:
@@ -153,13 +162,17 @@ def train_all(runs, jobs):
     return 0
 
 
+def cores():
+    return min(torch.get_num_threads(), allowed_threads())
+
+
 def check_run(run, config):
     """Refuse a folder that is no run, or one with another config."""
     if not (run / "config.json").exists():
         if run.exists() and any(not file.name.startswith(".") for file in run.iterdir()):
             raise InputError(f"{run} is not a run folder; choose another --out.")
         return
-    there = asdict(stored_config(run))
+    there = asdict(as_config(stored(run)[0], run))
     for name, value in asdict(config).items():
         if name not in FREE and there[name] != value:
             raise InputError(f"{run} was trained with {name} {there[name]}, not {value}; choose "
@@ -169,18 +182,19 @@ def check_run(run, config):
 def start(run, config, threads):
     """A process that trains a run, and the file that collects what it says."""
     if (run / "config.json").exists():
-        options = ["--resume", run, "--device", config.device]
+        words = ["--resume", run, "--device", config.device]
     else:
-        options = ["--out", run]
-        for name, value in asdict(config).items():
-            flag = f"--{dashed(name)}"
-            options += ([flag if value else f"--no-{flag[2:]}"] if isinstance(value, bool)
-                        else [flag, value])
+        words, usual = ["--out", run], asdict(Config())
+        if config.epochs:  # then steps are 0, which is nothing to ask for
+            del usual["steps"]
+        for name in usual:
+            value, flag = getattr(config, name), f"--{dashed(name)}"
+            if value != usual[name]:
+                words += [flag, value] if type(value) is not bool else [
+                    flag if value else f"--no-{flag[2:]}"]
     output = tempfile.TemporaryFile("w+")
-    # One thread each is the quickest way to use all cores: threads that share a small network's
-    # work wait for each other.
     return subprocess.Popen(
-        [sys.executable, "-m", "minicyclegan", "train", *map(str, options)],
+        [sys.executable, "-m", "minicyclegan", "train", *map(str, words)],
         stdout=output, stderr=subprocess.STDOUT,
         env=os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}), output
 
@@ -211,42 +225,21 @@ def progress(run, config):
 # Measuring
 
 
-@torch.no_grad()
-def measure(G_AB, G_BA, real_A, real_B, mask, classifier, device="cpu"):
-    """The numbers of one pair of generators on test pairs, as a dict; errors on the scale 0-255.
+def measure(fakes, truths, masks, way):
+    """The numbers of one direction, as a dict; tensors (N, C, H, W) in [-1, 1], masks (N, 1, H, W)
+    or None. Of A_to_B for one: error_A_to_B, animal_, background_, ssim_ and found_ as scores_of
+    has them, and
 
-    real_A, real_B  (N, C, H, W) in [-1, 1], true counterparts; mask (N, 1, H, W) in [0, 1], 1 on
-    the animal, or None. For either direction, A_to_B for one:
-
-    error_         mean |fake_B - true_B|; animal_ and background_ on those pixels alone
-    realism_       share of the fakes that the classifier takes for the target domain
-    reconstruction_A   mean |rec_A - real_A|
     checkerboard_  energy of the fakes at the Nyquist frequencies, over that of the truth
     spread_        how much the fakes differ from each other, over how much the truth does
     """
-    def apply(G, images):
-        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
-
-    numbers = {}
-    for way, G, back, real, truth in (("A_to_B", G_AB, G_BA, real_A, real_B),
-                                      ("B_to_A", G_BA, G_AB, real_B, real_A)):
-        fake = apply(G, real)
-        rec = apply(back, fake)
-
-        def error(image, other, weight=None):
-            weights = [None] * len(image) if weight is None else weight
-            return sum(map(mean_absolute_error, image, other, weights)) / len(image)
-
-        numbers[f"error_{way}"] = error(fake, truth)
-        if mask is not None:
-            numbers[f"animal_{way}"] = error(fake, truth, mask)
-            numbers[f"background_{way}"] = error(fake, truth, 1 - mask)
-        numbers |= {
-            f"realism_{way}": share(classifier, fake, way[-1]),
-            f"reconstruction_{way[0]}": error(rec, real),
-            f"checkerboard_{way}": nyquist_energy(fake) / max(nyquist_energy(truth), 1e-12),
-            f"spread_{way}": fake.std(0).mean().item() / max(truth.std(0).mean().item(), 1e-12)}
-    return numbers
+    names = {"mae": "error", "mae_animal": "animal", "mae_background": "background",
+             "ssim": "ssim", "found": "found"}
+    scores = scores_of(fakes, truths, masks)
+    numbers = {name: scores[key] for key, name in names.items() if key in scores} | {
+        "checkerboard": nyquist_energy(fakes) / max(nyquist_energy(truths), 1e-12),
+        "spread": fakes.std(0).mean().item() / max(truths.std(0).mean().item(), 1e-12)}
+    return {f"{name}_{way}": value for name, value in numbers.items()}
 
 
 def nyquist_energy(images):
@@ -259,6 +252,32 @@ def nyquist_energy(images):
     return ((row + column - both) / (height * width) ** 2).mean().item()
 
 
+@torch.no_grad()
+def measure_both(G_AB, G_BA, real_A, real_B, masks, device="cpu"):
+    """The numbers of a pair of generators, both directions, with reconstruction_A, the error of
+    rec_A against real_A, and reconstruction_B."""
+    def apply(G, images):
+        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
+
+    numbers = {}
+    for way, G, back, real, truth in (("A_to_B", G_AB, G_BA, real_A, real_B),
+                                      ("B_to_A", G_BA, G_AB, real_B, real_A)):
+        fake = apply(G, real)
+        numbers |= measure(fake, truth, masks, way)
+        numbers[f"reconstruction_{way[0]}"] = mean_absolute_error(apply(back, fake), real)
+    return numbers
+
+
+def lazy_rows(root, real_A, real_B, masks):
+    """The numbers of the lazy answers, {name: {...}}: what a run has to beat, see evaluate.py."""
+    rows = {}
+    for way, real, truth in (("A_to_B", real_A, real_B), ("B_to_A", real_B, real_A)):
+        for name, answer in lazy_answers(root, way[-1], real.shape[1:]).items():
+            fakes = torch.stack([answer(x) for x in real])
+            rows.setdefault(name, {}).update(measure(fakes, truth, masks, way))
+    return rows
+
+
 def collapsed(numbers, nothing, way):
     """The criterion, fixed before any run was looked at: the error is no smaller than doing
     nothing's, or the fakes differ from each other less than half as much as the truth does."""
@@ -268,24 +287,24 @@ def collapsed(numbers, nothing, way):
 # Tables and pictures
 
 
-def tables(rows, nothing):
+def tables(rows, lazy):
     """Two Markdown tables, A to B and B to A: mean ± standard deviation over the seeds.
 
-    rows  of runs.csv, dicts: setting, seed, and the numbers. nothing  the numbers of leaving every
-    image as it is.
+    rows  of runs.csv, dicts: setting, seed, and the numbers. lazy  as lazy_rows has them.
     """
     text = []
-    for way, from_, to in (("A_to_B", "A", "B"), ("B_to_A", "B", "A")):
-        heads = {f"error_{way}": "error", f"animal_{way}": "animal",
-                 f"background_{way}": "background", f"realism_{way}": "realism",
-                 f"reconstruction_{from_}": f"reconstruction of {from_}",
-                 f"checkerboard_{way}": "checkerboard", f"spread_{way}": "spread"}
-        heads = {key: head for key, head in heads.items() if key in nothing}
-        lines = [[f"{from_} → {to}", *heads.values(), "collapsed"]]
+    for way, arrow in WAYS.items():
+        heads = {f"{name}_{way}": name for name in ("error", "animal", "background", "ssim",
+                                                    "found", "checkerboard", "spread")}
+        heads[f"reconstruction_{way[0]}"] = f"reconstruction of {way[0]}"
+        heads = {key: head for key, head in heads.items() if key in rows[0]}
+        lines = [[arrow, *heads.values(), "collapsed"]]
         for name, runs in by_setting(rows).items():
             lines.append([name, *(mean_sd([r[key] for r in runs], key) for key in heads),
                           f"{sum(r[f'collapsed_{way}'] for r in runs)} of {len(runs)}"])
-        lines.append(["doing nothing", *(mean_sd([nothing[key]], key) for key in heads), ""])
+        lines += [[f"lazy: {name}", *(mean_sd([row[key]], key) if key in row else ""
+                                      for key in heads), ""]
+                  for name, row in lazy.items() if f"error_{way}" in row]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         lines.insert(1, ["-" * width for width in widths])
         text += ["| " + " | ".join(cell.ljust(width) for cell, width in
@@ -300,25 +319,9 @@ def by_setting(rows):
 
 def mean_sd(values, key):
     """"21.9 ± 0.3", or the value alone where there is one."""
-    mean, sd = statistics(values)
-    if key.startswith("realism"):
-        return f"{mean:.0%}" if sd is None else f"{100 * mean:.0f} ± {100 * sd:.0f}%"
-    digits = 2 if key.startswith(("checkerboard", "spread")) else 1
-    return f"{mean:.{digits}f}" + ("" if sd is None else f" ± {sd:.{digits}f}")
-
-
-def statistics(values):
-    """Mean and standard deviation (of a sample), the latter None for a single value."""
-    values = torch.tensor(values, dtype=torch.float64)
-    return values.mean().item(), values.std().item() if len(values) > 1 else None
-
-
-def write_csv(path, rows):
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-                         for row in rows)
+    digits = 2 if key.startswith(("ssim", "checkerboard", "spread")) else 1
+    return f"{mean(values):.{digits}f}" + (
+        f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
 
 
 def summary(rows):
@@ -327,38 +330,40 @@ def summary(rows):
     for name, runs in by_setting(rows).items():
         row = {"setting": name, "runs": len(runs)}
         for key in list(runs[0])[2:]:
-            mean, sd = statistics([float(r[key]) for r in runs])
-            row |= {key: mean, f"{key}_sd": "" if sd is None else sd}
+            values = [float(r[key]) for r in runs]
+            row |= {key: mean(values), f"{key}_sd": stdev(values) if len(values) > 1 else ""}
         result.append(row)
     return result
 
 
-def content_and_realism(rows, nothing, path):
-    """A line for each setting, a mark for each run, a bar at their median; content and realism of
-    either direction beside each other. Errors far beyond doing nothing's are drawn at the edge, or
-    they would crowd all others together."""
+def draw_scores(rows, lazy, images, path):
+    """A line for each setting, a mark for each run, a bar at their median, the lazy answers dashed:
+    error and found of either direction. Errors far beyond doing nothing's are drawn at the edge,
+    or they would crowd all others together."""
     settings = by_setting(rows)
-    figure, axes = plt.subplots(1, 4, figsize=(11, 1.3 + 0.36 * len(settings)), sharey=True,
-                                layout="constrained", width_ratios=(3, 2, 3, 2))
-    for axis, (key, way) in zip(axes, [(k, w) for w in ("A_to_B", "B_to_A")
-                                       for k in ("error", "realism")], strict=True):
-        number, arrow = f"{key}_{way}", way.replace("_to_", " → ")
-        edge = 1.25 * nothing[number] if key == "error" else 1.0
+    figure, axes = plots.plt.subplots(1, 4, figsize=(11, 1.5 + 0.36 * len(settings)), sharey=True,
+                                      layout="constrained", width_ratios=(3, 2, 3, 2))
+    for axis, (way, name) in zip(axes, [(w, n) for w in WAYS for n in ("error", "found")],
+                                 strict=True):
+        key = f"{name}_{way}"
+        edge = 1.25 * lazy["nothing"][key] if name == "error" else images
         for y, runs in enumerate(settings.values()):
-            values = [min(edge, r[number]) for r in runs]
+            values = [min(edge, r[key]) for r in runs]
             axis.plot(values, [y] * len(values), "o" if way == "A_to_B" else "s", alpha=0.7,
                       color=plots.COLOURS[way[-1]], clip_on=False)
             axis.plot([median(values)] * 2, [y - 0.3, y + 0.3], color="black")
+        for (answer, numbers), shade in zip(lazy.items(), ("black", "gray", "silver"),
+                                            strict=False):
+            if key in numbers:
+                axis.axvline(numbers[key], color=shade, linestyle="--", label=answer)
         axis.grid(axis="x", alpha=0.3)
-        if key == "error":
-            axis.axvline(nothing[number], color="gray", linestyle="--")
-            axis.set(title=f"{arrow}, content", xlim=(0, edge),
-                     xlabel="error to the truth; dashed: doing\n"
-                            f"nothing; {edge:.0f} and more at the edge")
-        else:
-            axis.set(title=f"{arrow}, realism", xlim=(0, 1), xlabel="share taken for\nthe target")
+        axis.set(title=f"{WAYS[way]}, {name}", xlim=(0, edge),
+                 xlabel=f"error; {edge:.0f} and more at the edge" if name == "error" else
+                 f"nearest to their own\ntruth, of {images}")
     axes[0].set_yticks(range(len(settings)), settings)
     axes[0].set_ylim(len(settings) - 0.4, -0.6)  # the first on top
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=3,
+                  title="lazy answers", fontsize=9)
     plots.finish(figure, path)
 
 
@@ -375,8 +380,6 @@ def sample_sheet(generators, real_A, real_B, path, count=3):
     rows["truth"] = [*real["B"], None, *real["A"]]
     heads = ["A → B"] * len(picks) + [""] + ["B → A"] * len(picks)
     plots.show(list(rows.values()), list(rows), path, heads)
-    with Image.open(path) as image:  # 128 colours: a quarter of the size
-        image.convert("RGB").quantize(128).save(path, optimize=True)
 
 
 # The command
@@ -387,15 +390,16 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
 
     settings  {name: options of Config}; common  options of all of them: data, steps, device
     jobs      runs at a time; None: one for each core, on a GPU one
-    results   folder for runs.csv, table.csv, table.md, content_realism.png and samples.png,
-              which are renewed; `out` if None
+    results   folder for runs.csv, table.csv, table.md, scores.png and samples.png, which are
+              renewed; `out` if None
     Returns 0, or 128 + the signal that stopped it; the same call goes on.
     """
     out, results = Path(out), Path(results or out)
     runs = {}  # folder: (setting, seed, Config)
     for seed in range(seeds):
         for name, options in settings.items():
-            config = make_config(name, common | options | {"seed": seed})
+            shared = {k: v for k, v in common.items() if k != "steps" or not options.get("epochs")}
+            config = config_of(name, shared | options | {"seed": seed})
             runs[out / f"{folder_name(name)}-{seed}"] = name, seed, config
     configs = [config for _, _, config in runs.values()]
     if len({(c.size, c.channels) for c in configs}) > 1:
@@ -405,43 +409,38 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
             results / "runs.csv").exists():
         raise InputError(f"{results} holds other things; choose another --results.")
     config = configs[0]
-    if config.data == TOY and not Path(TOY).exists():
-        draw_dataset(TOY)
-    pairs = list(PairedImages(config.data, config.size, config.channels))
+    if config.data == TOY:
+        toy_set()
+    pairs = read_pairs(config.data, config)
     if len(pairs) < 2:
         raise InputError(f"{config.data} has 1 pair of test images; at least 2 are needed to see "
                          "whether the fakes differ.")
-    _, real_A, real_B, mask = zip(*pairs, strict=True)
+    _, real_A, real_B, masks = zip(*pairs, strict=True)
     real_A, real_B = torch.stack(real_A), torch.stack(real_B)
-    mask = None if any(m is None for m in mask) else torch.stack(mask)
-    train_A_B = training_images(config.data, config.size, config.channels)
+    masks = None if masks[0] is None else torch.stack(masks)
     device = pick_device(config.device)
-    limit_threads()
-    jobs = jobs or (torch.get_num_threads() if device.type == "cpu" else 1)
+    jobs = jobs or (cores() if device.type == "cpu" else 1)
 
     stopped = train_all({run: config for run, (_, _, config) in runs.items()}, jobs)
     if stopped:
         return stopped
 
-    classifier = train_classifier(*train_A_B)
-    same = torch.nn.Identity()
-    nothing = measure(same, same, real_A, real_B, mask, classifier)
+    lazy = lazy_rows(pairs.root, real_A, real_B, masks)
     rows, first = [], {}
     for run, (name, seed, _) in tqdm(runs.items(), "measuring", leave=False, delay=2):
-        G_AB, G_BA = (load_generator(run, to, device)[0] for to in "BA")
-        numbers = measure(G_AB, G_BA, real_A, real_B, mask, classifier, device)
+        G_AB, G_BA, _ = load_both(run, device)
+        numbers = measure_both(G_AB, G_BA, real_A, real_B, masks, device)
         rows.append({"setting": name, "seed": seed} | numbers | {
-            f"collapsed_{way}": int(collapsed(numbers, nothing, way))
-            for way in ("A_to_B", "B_to_A")})
+            f"collapsed_{way}": int(collapsed(numbers, lazy["nothing"], way)) for way in WAYS})
         first.setdefault(name, (G_AB, G_BA, device))
     rows.sort(key=lambda row: list(settings).index(row["setting"]))
 
     results.mkdir(parents=True, exist_ok=True)
-    text = tables(rows, nothing) + views(classifier, real_A, real_B, mask)
-    (results / "table.md").write_text(text + "\n")
+    text = tables(rows, lazy)
+    write_whole(results / "table.md", text.encode())
     write_csv(results / "runs.csv", rows)
     write_csv(results / "table.csv", summary(rows))
-    content_and_realism(rows, nothing, results / "content_realism.png")
+    draw_scores(rows, lazy, len(real_A), results / "scores.png")
     sample_sheet(first, real_A, real_B, results / "samples.png")
     print(text)
     print(f"all numbers, a figure and samples (seed 0) are in {results}")

@@ -1,5 +1,16 @@
-"""Scores against the true counterparts, where they are known (the toy set, or your own pairs)."""
+"""Scores against the true counterparts, where they are known (the toy set, or your own pairs).
 
+A score alone tells little: doing nothing at all has one too. So the answers of the lazy are scored
+beside ours, and what has not beaten them has not learned much:
+
+    nothing   the image left as it is
+    average   the average image of the other domain's training set, whatever went in
+    colours   the image with the brightness and contrast of each channel brought to that set's
+"""
+
+import csv
+import io
+import itertools
 import json
 from pathlib import Path
 
@@ -7,11 +18,18 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from ..engine.errors import shown
-from . import plots
+from .. import cyclegan
+from ..data import PairedImages, check_tests
+from ..engine.checkpoint import write_whole
+from ..engine.errors import InputError, shown
+from ..engine.images import bad_images, left_alone, list_images, read_square, say_remarks
+from ..translate import load_networks
 
-MEASURES = {"mae": "error (0-255)", "mae_animal": "  on the animal",
-            "mae_background": "  on the background", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+MEASURES = {  # name of a score: (head of its column, digits)
+    "mae": ("error", 1), "mae_animal": ("animal", 1), "mae_background": ("background", 1),
+    "psnr": ("PSNR", 1), "ssim": ("SSIM", 3), "found": ("found", 0)}
+WAYS = {"A_to_B": "A → B", "B_to_A": "B → A"}
+AVERAGED = 500  # training images, at most; more would change the averages little
 
 
 def mean_absolute_error(image, truth, weight=None):
@@ -43,10 +61,11 @@ def ssim(image, truth):
     size = min(11, *image.shape[1:])
     at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     window = torch.exp(-at.square() / (2 * 1.5**2))
-    window = window.outer(window) / window.sum() ** 2
+    down = (window / window.sum()).view(1, 1, size, 1)
+    across = down.transpose(2, 3)
 
     def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart
-        return F.conv2d(x[:, None], window[None, None])[:, 0]
+        return F.conv2d(F.conv2d(x[:, None], down), across)[:, 0]
 
     x, y = (image.double() + 1) / 2, (truth.double() + 1) / 2  # differences of near equals
     mean_x, mean_y = blur(x), blur(y)
@@ -58,14 +77,66 @@ def ssim(image, truth):
     return map_.mean().item()
 
 
-def score(image, truth, mask=None):
-    """All scores of one image as a dict; with a mask, the error on animal and background too."""
-    scores = {"mae": mean_absolute_error(image, truth), "psnr": psnr(image, truth),
-              "ssim": ssim(image, truth)}
-    if mask is not None:
-        scores["mae_animal"] = mean_absolute_error(image, truth, mask)
-        scores["mae_background"] = mean_absolute_error(image, truth, 1 - mask)
-    return scores
+def found(fakes, truths):
+    """How many fakes have their own true counterpart as the nearest of all truths, by the mean
+    absolute difference; of large images at 64 × 64 pixels, or 32 × 32 where there are many: every
+    fake is compared with every truth."""
+    side = 64 if len(fakes) < 500 else 32
+    fakes, truths = (torch.stack([F.adaptive_avg_pool2d(x, [min(side, n) for n in x.shape[1:]])
+                                  for x in images]).flatten(1) for images in (fakes, truths))
+    nearest = torch.cdist(fakes, truths, p=1).argmin(1)
+    return (nearest == torch.arange(len(nearest))).sum().item()
+
+
+def scores_of(fakes, truths, masks=None):
+    """The scores of fakes against their true counterparts: a dict of means over the images.
+
+    fakes, truths  as many tensors (C, H, W) in [-1, 1], or two of (N, C, H, W)
+    masks          as many (1, H, W) in [0, 1], 1 on the animal; None: they are not known
+    mae, and with masks mae_animal and mae_background: mean absolute error, 0 to 255; psnr; ssim;
+    found: how many fakes are nearer to their own counterpart than to any other.
+    """
+    each = []
+    masks = itertools.repeat(None) if masks is None else masks
+    for fake, truth, mask in zip(fakes, truths, masks, strict=False):
+        scores = {"mae": mean_absolute_error(fake, truth)}
+        if mask is not None:
+            scores["mae_animal"] = mean_absolute_error(fake, truth, mask)
+            scores["mae_background"] = mean_absolute_error(fake, truth, 1 - mask)
+        each.append(scores | {"psnr": psnr(fake, truth), "ssim": ssim(fake, truth)})
+    means = {name: sum(scores[name] for scores in each) / len(each) for name in each[0]}
+    return means | {"found": found(fakes, truths)}
+
+
+def lazy_answers(root, domain, shape):
+    """What the lazy answer: functions of a real image by name, "nothing", "average", "colours".
+    The latter two need images in root/train`domain`; shape is the images', (C, size, size)."""
+    answers, folder = {"nothing": lambda x: x}, root and root / f"train{domain}"
+    if not folder or not folder.is_dir():
+        return answers
+    files, count, sums = list_images(folder), 0, [0, 0, 0]
+    for file in tqdm(files[::-(-len(files) // AVERAGED)], f"average of {domain}", leave=False,
+                     delay=2):
+        try:
+            image = read_square(file, shape[-1], shape[0])
+        except InputError:  # the run left it out too
+            continue
+        count += 1
+        sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
+    if count:
+        average, mean, sd = (x / count for x in sums)
+
+        def match(image):
+            own_mean, own_sd = colours(image)
+            return ((image - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
+
+        answers |= {"average": lambda x: average, "colours": match}
+    return answers
+
+
+def colours(image):
+    """Mean and standard deviation of every channel, two tensors (C, 1, 1)."""
+    return image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True)
 
 
 def symptom(real, fake):
@@ -92,40 +163,55 @@ def symptom(real, fake):
 def evaluate(G_AB, G_BA, pairs, device="cpu"):
     """Translate every test pair both ways and compare with the truth.
 
-    pairs  data.PairedImages. Returns (scores, examples).
-    scores {"A_to_B": {"mae", "psnr", "ssim", and each "..._nothing": the score of the input left
-           as it is}, "B_to_A": {...}, "images": N}, means over the images; with masks also
-           "mae_animal" and "mae_background".
-    examples {"A_to_B": [(mae, name, real, fake, truth), ...], ...}, best first.
+    pairs     data.PairedImages, or a list of such items: then the lazy answers that need the
+              training set are left out. Returns (scores, examples)
+    scores    {"images": N, "A_to_B": {"ours": scores_of(...), "nothing": ..., "average": ...,
+              "colours": ...}, "B_to_A": ...}
+    examples  {"A_to_B": [(mae, name, real, fake, truth), ...], ...}, best first
     """
-    G = {"A_to_B": G_AB, "B_to_A": G_BA}
-    each, examples = {d: [] for d in G}, {d: [] for d in G}
-    for name, real_A, real_B, mask in tqdm(pairs, "evaluating", leave=False, delay=2):
-        for way, real, truth in (("A_to_B", real_A, real_B), ("B_to_A", real_B, real_A)):
-            fake = G[way](real[None].to(device))[0].float().cpu()
-            scores = score(fake, truth, mask)
-            nothing = score(real, truth, mask)
-            each[way].append(scores | {f"{k}_nothing": v for k, v in nothing.items()})
-            examples[way].append((scores["mae"], name, real, fake, truth))
-    scores = {way: {k: sum(s[k] for s in all_) / len(all_) for k in all_[0]}
-              for way, all_ in each.items()}
-    for rows in examples.values():
-        rows.sort(key=lambda row: row[:2])
-    return scores | {"images": len(pairs)}, examples
+    names, reals_A, reals_B, masks = zip(*tqdm(pairs, "reading", leave=False, delay=2), strict=True)
+    masks = None if masks[0] is None else masks
+    scores, examples = {"images": len(names)}, {}
+    for way, G, reals, truths in (("A_to_B", G_AB, reals_A, reals_B),
+                                  ("B_to_A", G_BA, reals_B, reals_A)):
+        fakes = [G(x[None].to(device))[0].float().cpu()
+                 for x in tqdm(reals, f"evaluating {way}", leave=False, delay=2)]
+        answers = lazy_answers(getattr(pairs, "root", None), way[-1], reals[0].shape)
+        scores[way] = {"ours": scores_of(fakes, truths, masks)} | {
+            name: scores_of(list(map(answer, reals)), truths, masks)
+            for name, answer in answers.items()}
+        errors = map(mean_absolute_error, fakes, truths)
+        examples[way] = sorted(zip(errors, names, reals, fakes, truths, strict=True),
+                               key=lambda row: row[:2])
+    return scores, examples
+
+
+def cells(scores, way):
+    """The table of one direction as texts: the heads of its columns, and {answer: texts}. A * is
+    behind a score of ours that no lazy answer reaches."""
+    names = [name for name in MEASURES if name in scores[way]["ours"]]
+    rows = {answer: [f"{row[name]:.{MEASURES[name][1]}f}" for name in names]
+            for answer, row in scores[way].items()}
+    for i, name in enumerate(names):
+        sign = -1 if name.startswith("mae") else 1  # of an error, less is better
+        lazy = max(sign * row[name] for answer, row in scores[way].items() if answer != "ours")
+        for answer, row in rows.items():
+            row[i] += "*" if answer == "ours" and sign * scores[way][answer][name] > lazy else " "
+    return [MEASURES[name][0] for name in names], rows
 
 
 def table(scores):
-    """The scores as a text for the terminal."""
-    ways = {"A_to_B": "A → B", "B_to_A": "B → A"}
-    lines = [f"{scores['images']:>4} test images" + " " * 7
-             + "".join(f"{w:>9} {'nothing':>9}" for w in ways.values())]
-    for key, name in MEASURES.items():
-        if key in scores["A_to_B"]:
-            digits = 3 if key == "ssim" else 1
-            lines.append(f"{name:<23}" + "".join(
-                f"{scores[w][key]:>9.{digits}f} {scores[w][key + '_nothing']:>9.{digits}f}"
-                for w in ways))
-    return "\n".join(lines + ['"nothing" is the score of leaving the image as it is.'])
+    """The scores as a text for the terminal, of at most 80 columns."""
+    lines = [f"{scores['images']} test images. Error: 0-255. Found: fakes nearest to their own "
+             "truth."]
+    for way, arrow in WAYS.items():
+        heads, rows = cells(scores, way)
+        lines.append(f"{arrow:<9}" + "".join(f"{head:>10} " for head in heads).rstrip())
+        lines += [f"  {answer:<7}" + "".join(f"{text:>11}" for text in texts).rstrip()
+                  for answer, texts in rows.items()]
+    lazy = {"nothing": "the input", "average": "the average image", "colours": "matched colours"}
+    names = [lazy[answer] for answer in scores["A_to_B"] if answer != "ours"]
+    return "\n".join([*lines, f"* beats every lazy answer ({', '.join(names)})."])
 
 
 def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
@@ -134,14 +220,84 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
     as a text."""
     scores, examples = evaluate(G_AB, G_BA, pairs, device)
     if json_file:
-        Path(json_file).write_text(json.dumps(scores, indent=2) + "\n")
-    if not picture:
-        return table(scores)
-    columns, heads = [], []
-    for way, rows in examples.items():
-        for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
-            error, name, *images = rows[i]
-            columns.append(images)
-            heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
-    plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
+        write_json(json_file, scores)
+    if picture:
+        from . import plots
+        columns, heads = [], []
+        for way, rows in examples.items():
+            for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
+                error, name, *images = rows[i]
+                columns.append(images)
+                heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
+        plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
     return table(scores)
+
+
+def write_json(file, scores):
+    write_whole(file, (json.dumps(scores, indent=2) + "\n").encode())
+
+
+def write_csv(file, rows):
+    """Write dicts of the same names as a table, numbers with four digits."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+                     for row in rows)
+    write_whole(file, text.getvalue().encode())
+
+
+# From files
+
+
+def load_both(path, device="cpu", make_model=cyclegan.make_model):
+    """G_AB, G_BA and their Config, of a run folder, a checkpoint or an export; make_model as in
+    translate.load_networks. InputError for a file that holds one direction alone."""
+    networks, config = load_networks(path, make_model)
+    if not {"G_AB", "G_BA"} <= networks.keys():
+        raise InputError(f"{path} holds the generator of one direction alone, and this needs both; "
+                         "give a run folder, a checkpoint or an export.")
+    return networks["G_AB"].to(device), networks["G_BA"].to(device), config
+
+
+def read_pairs(data, config):
+    """The test pairs in a folder as PairedImages, every file looked at first. InputError lists
+    those that cannot be read, unless the run left out such files (--skip-bad)."""
+    bad, left, remarks = {}, {}, {}
+    check_tests(data, config.size, bad, left, remarks)
+    if bad and not config.skip_bad:
+        raise bad_images(bad)
+    if left:
+        print(left_alone(left))
+    say_remarks(remarks)
+    return PairedImages(data, config.size, config.channels, bad)
+
+
+def kept_files(run):
+    """The generators of RUN/kept, {step: file}. InputError where there are none."""
+    files = {int(file.stem[5:]): file for file in sorted(Path(run).glob("kept/step_*.pt"))
+             if file.stem[5:].isdecimal()}
+    if not files:
+        raise InputError(f"{run} has kept no generators of steps before its last; train with "
+                         "--keep-every N.")
+    return files
+
+
+def kept_table(scores):
+    """Which of the kept steps is best: {step: scores}, as `evaluate` or the FID gives them."""
+    name = "fid" if "fid" in next(iter(scores.values()))["A_to_B"] else "mae"
+
+    def own(step, way, measure):
+        row = scores[step][way]
+        return row.get("ours", row)[measure]
+
+    measures = {name: name.replace("mae", "error")} | (
+        {} if name == "fid" else {"ssim": "SSIM", "found": "found"})
+    columns = [(way, measure) for way in WAYS for measure in measures]
+    best = min(scores, key=lambda step: sum(own(step, way, name) for way in WAYS))
+    lines = ["   step" + "".join(f"{f'{WAYS[way]} {measures[m]}':>12}" for way, m in columns)]
+    for step in scores:
+        lines.append(f"{step:>7}" + "".join(
+            f"{own(step, way, m):>12.{MEASURES.get(m, ('', 2))[1]}f}" for way, m in columns)
+            + ("  best" if step == best else ""))
+    return best, "\n".join(lines)

@@ -13,15 +13,15 @@ from real_B as an honest way back would be, and shows what the damage does to an
 
 import math
 
-import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from ..data import PairedImages
-from ..engine.checkpoint import load_checkpoint, load_generator, pick_device
+from .. import cyclegan
+from ..engine.device import pick_device
 from ..engine.errors import InputError
 from . import plots
+from .evaluate import load_both, read_pairs
 
 
 def quantise(images, bits):
@@ -81,7 +81,7 @@ def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
 def curves(rows, path):
     """A panel for each kind of damage; blue A → B → A, orange B → A → B; whole lines the fake,
     dashed ones the truth."""
-    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained", sharey=True)
+    figure, axes = plots.plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained", sharey=True)
     for axis, damage in zip(axes, ("quantise", "blur", "noise"), strict=True):
         _, strengths, unit = DAMAGE[damage]
         for cycle, marker in (("A → B → A", "o"), ("B → A → B", "s")):
@@ -99,18 +99,18 @@ def curves(rows, path):
     plots.finish(figure, path)
 
 
-def hiding_of_runs(models, data=None, device="auto"):
-    """The rows of `hiding`, means over several models: run folders or checkpoints. `data` None is
-    the first one's."""
-    config, every = load_checkpoint(models[0])["config"], []
-    pairs = PairedImages(data or config["data"], config["size"], config["channels"])
-    _, real_A, real_B, _ = zip(*pairs, strict=True)
-    device = pick_device(device)
+def hiding_of_runs(models, data=None, device="auto", make_model=cyclegan.make_model):
+    """The rows of `hiding`, means over several models: run folders, checkpoints or exports. `data`
+    None is the first one's; make_model as in translate.load_networks."""
+    device, first, every = pick_device(device), None, []
     for model in tqdm(models, "damaging", leave=False, delay=2):
-        (G_AB, own), (G_BA, _) = (load_generator(model, to, device) for to in "BA")
-        if own["channels"] != config["channels"]:
-            raise InputError(f"{model} has {own['channels']} channels, {models[0]} "
-                             f"{config['channels']}; compare runs of the same kind.")
+        G_AB, G_BA, config = load_both(model, device, make_model)
+        if first is None:
+            first = config
+            _, real_A, real_B, _ = zip(*read_pairs(data or config.data, config), strict=True)
+        if config.channels != first.channels:
+            raise InputError(f"{model} has {config.channels} channels, {models[0]} "
+                             f"{first.channels}; compare runs of the same kind.")
         every.append(hiding(G_AB, G_BA, torch.stack(real_A), torch.stack(real_B), device))
     return [same[0] | {k: sum(row[k] for row in same) / len(same) for k in ("fake", "truth")}
             for same in zip(*every, strict=True)]

@@ -1,11 +1,14 @@
 """Pictures for people: rows of images, and the curves of a run."""
 
 import csv
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from PIL import Image
 
+from ..engine.checkpoint import write_whole
+from ..engine.errors import InputError
 from ..engine.images import to_image
 
 COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # the same two everywhere; told apart by everyone
@@ -40,13 +43,17 @@ def show(rows, titles, path=None, heads=()):
 
 def read_log(log):
     """The steps and the losses by name in a run's log.csv: lists of as many numbers. Both are
-    empty before the first line is due."""
-    rows = []
-    if Path(log).exists():
-        with open(log, newline="") as file:
+    empty before the first line is due. InputError where a line is torn or holds no numbers."""
+    if not Path(log).exists():
+        return [], {}
+    try:
+        with open(log, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    names = [n for n in (rows[0] if rows else ()) if n[-2:] in ("_A", "_B")]
-    return [int(r["step"]) for r in rows], {n: [float(r[n]) for r in rows] for n in names}
+        names = [n for n in (rows[0] if rows else ()) if n[-2:] in ("_A", "_B")]
+        return [int(r["step"]) for r in rows], {n: [float(r[n]) for r in rows] for n in names}
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(f"{log} is damaged ({error}); take the bad line out, or remove the file."
+                         ) from error
 
 
 def loss_curves(log, path=None, kind=None):
@@ -70,7 +77,10 @@ def loss_curves(log, path=None, kind=None):
 
 
 def finish(figure, path):
+    """Write a figure as PNG, whole or not at all, and close it; return it if `path` is None."""
     if path is None:
         return figure
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, bbox_inches="tight")
     plt.close(figure)
+    write_whole(path, buffer.getbuffer())

@@ -13,10 +13,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from ..engine.checkpoint import load_checkpoint, write_whole
-from ..engine.errors import InputError
+from ..engine.errors import InputError, command
 from ..engine.images import read_image
-from . import kid, plots
-from .evaluate import MEASURES
+from . import plots
+from .evaluate import WAYS, cells
 
 SAMPLES = 24  # at most so many go into the page, 0.1 MB each
 
@@ -39,6 +39,7 @@ def write_report(run):
         name=run.resolve().name, settings=settings, step=steps[-1] if steps else 0,
         samples=[(step_of(file), picture(file)) for file in evenly(every, SAMPLES)],
         samples_in_all=len(every), curves=curves, **scores(run), unpaired=unpaired_scores(run),
+        by_fid=command("evaluate", run, "--fid"),
         examples=picture(run / "scores.png") if (run / "scores.png").exists() else None)
     write_whole(page, text.encode())
     return page
@@ -80,44 +81,40 @@ def data_url(kind, buffer):
 
 def draw_curves(log):
     """The steps in a log.csv, and a drawing for each kind of loss with its last values."""
-    try:
-        steps, losses = plots.read_log(log)
-        curves = []
-        for kind in dict.fromkeys(name[:-2] for name in losses):
-            figure, buffer = plots.loss_curves(log, kind=kind), io.BytesIO()
-            figure.savefig(buffer, format="svg", bbox_inches="tight")
-            plots.plt.close(figure)
-            last = {name: values[-1] for name, values in losses.items() if name[:-2] == kind}
-            curves.append({"kind": kind, "last": last} | data_url("svg+xml", buffer))
-        return steps, curves
-    except (ValueError, TypeError, KeyError) as error:  # a torn line, a cell that is no number
-        raise InputError(f"{log} is damaged ({error}); remove it, or take the bad line out."
-                         ) from error
+    steps, losses = plots.read_log(log)
+    curves = []
+    for kind in dict.fromkeys(name[:-2] for name in losses):
+        figure, buffer = plots.loss_curves(log, kind=kind), io.BytesIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight")
+        plots.plt.close(figure)
+        last = {name: values[-1] for name, values in losses.items() if name[:-2] == kind}
+        curves.append({"kind": kind, "last": last} | data_url("svg+xml", buffer))
+    return steps, curves
 
 
 def scores(run):
-    """What scores.json says as rows of a table: (measure, [A→B, nothing, B→A, nothing])."""
-    if not (run / "scores.json").exists():
-        return {"images": 0, "rows": []}
-    found, rows = read_json(run / "scores.json"), []
+    """What scores.json says: the number of images and a table for either direction, (arrow, heads,
+    {answer: texts})."""
+    file = run / "scores.json"
+    if not file.exists():
+        return {"images": 0, "tables": []}
+    found = read_json(file)
     try:
-        for key, name in MEASURES.items():
-            if key in found["A_to_B"]:
-                rows.append((name, [f"{found[way][k]:.{3 if key == 'ssim' else 1}f}"
-                                    for way in ("A_to_B", "B_to_A")
-                                    for k in (key, f"{key}_nothing")]))
-        return {"images": found["images"], "rows": rows}
-    except (LookupError, TypeError, ValueError) as error:
-        raise InputError(f"{run / 'scores.json'} is damaged ({error!r}); write it again with "
-                         f"minicyclegan evaluate {run} --json.") from error
+        return {"images": found["images"],
+                "tables": [(arrow, *cells(found, way)) for way, arrow in WAYS.items()]}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        again = command("evaluate", run, "--json", file, "--overwrite")
+        raise InputError(f"{file} is damaged, or of another version ({error!r}); write it again: "
+                         f"{again}") from error
 
 
 def unpaired_scores(run):
-    """What the files of `evaluate --kid` say, as texts."""
+    """What the files of `evaluate --fid` say, as texts."""
     texts = []
-    for file in sorted(run.glob("scores_kid_*.json")):
+    for file in sorted(run.glob("scores_fid*.json")):
+        from .fid import fid_table
         try:
-            texts.append(kid.table(read_json(file)))
+            texts.append(fid_table(read_json(file)))
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise

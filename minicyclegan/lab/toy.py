@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageDraw
 from tqdm import tqdm
 
+from ..config import TOY
 from ..engine.errors import InputError
 
 COUNTS = {"trainA": 300, "trainB": 300, "testA": 60, "testB": 60}
@@ -172,6 +173,14 @@ def _stripes(pen, start, end, places):
         middle = _toward(start, angle, (first + last) / 2 * length)
         pen.line([_toward(middle, angle + side * math.pi / 2, length) for side in (-1, 1)],
                  fill=255, width=round((last - first) * length))
+
+
+def toy_set():
+    """Where the toy set is, data/toy; it is drawn there if it is missing."""
+    if not Path(TOY).exists():
+        print(f"drawing the toy set into {TOY}")
+        draw_dataset(TOY)
+    return Path(TOY)
 
 
 def draw_dataset(folder, size=64, seed=0):

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from minicyclegan.hiding import add_noise, blur, hiding, quantise, survival
+
+from minicyclegan.lab.hiding import add_noise, blur, hiding, quantise, survival
 
 
 def test_damage():

@@ -10,20 +10,21 @@ import time
 import pytest
 import torch
 from conftest import TINY
-from minicyclegan.ablate import (
+
+from minicyclegan import InputError
+from minicyclegan.__main__ import main
+from minicyclegan.engine.checkpoint import load_checkpoint
+from minicyclegan.lab.ablate import (
     VARIANTS,
     collapsed,
-    measure,
+    config_of,
+    lazy_rows,
+    measure_both,
     nyquist_energy,
     parse_settings,
     summary,
     tables,
 )
-from minicyclegan.checkpoint import load_checkpoint
-from minicyclegan.realism import share, train_classifier, views
-
-from minicyclegan import InputError
-from minicyclegan.__main__ import main
 
 TINY_TEXT = " ".join(f"{k}={v}" for k, v in TINY.items() if k != "device")
 
@@ -36,6 +37,8 @@ def test_settings():
     assert settings["log, flipped"] == {"adversarial": "log", "flip": False, "lr": 1e-3}
     assert settings["plain"] == {}
     assert parse_settings(["full"]) == {"full": {}}
+    # what a variant switches off is not asked for
+    assert parse_settings(["paper: pool-size=9"])["cycle alone"] == {"lambda_adversarial": 0}
     assert parse_settings(["full: lambda-identity=0.5"]) == {"full": {"lambda_identity": 0.5}}
 
 
@@ -53,26 +56,10 @@ def test_settings_that_cannot_be(texts, message):
         parse_settings(texts)
 
 
-def test_classifier_tells_textures_apart_whatever_their_colours():
-    """A is flat, B striped; the shades of either are drawn at random."""
-    rng = torch.Generator().manual_seed(0)
-
-    def images(stripes):
-        x = torch.rand(20, 3, 1, 1, generator=rng) * torch.ones(20, 3, 16, 16)
-        x = x + 0.02 * torch.randn(20, 3, 16, 16, generator=rng)
-        x[..., 4:8, :] -= 0.5
-        return x - stripes * (torch.arange(16) // 2 % 2) * 0.5
-
-    classifier = train_classifier(images(0), images(1), steps=80)
-    real_A, real_B = images(0), images(1)
-    assert share(classifier, real_A, "A") > 0.9 and share(classifier, real_B, "B") > 0.9
-    assert share(classifier, real_A, "B") == pytest.approx(1 - share(classifier, real_A, "A"))
-    left = torch.zeros(20, 1, 16, 16)
-    assert "with their animals exchanged" in views(classifier, real_A, real_B, left)
-    again = train_classifier(*(x[:12] for x in (real_A, real_B)), steps=2)
-    for one, other in zip(again.parameters(), train_classifier(
-            real_A[:12], real_B[:12], steps=2).parameters(), strict=True):
-        assert torch.equal(one, other)
+def test_epochs_take_the_place_of_steps():
+    assert config_of("a", dict(epochs=2)).steps == 0
+    with pytest.raises(InputError, match='setting "a": --upsample has no effect with'):
+        config_of("a", dict(upsample="transpose"))
 
 
 def test_checkerboards_show_at_the_nyquist_frequencies():
@@ -98,20 +85,16 @@ def test_measure():
     """B is A, darker by 51 of 255; G_AB knows, G_BA brings only half of it back."""
     torch.manual_seed(0)
     real_A = torch.rand(12, 3, 16, 16)
-    real_B, mask = real_A - 0.4, torch.zeros(12, 1, 16, 16)
-    mask[..., :4] = 1
-
-    def everything_is_B(image):
-        return torch.ones(len(image))
-
-    right = measure(Shift(-0.4), Shift(0.2), real_A, real_B, mask, everything_is_B)
-    assert right == pytest.approx({
-        "error_A_to_B": 0, "animal_A_to_B": 0, "background_A_to_B": 0, "realism_A_to_B": 1,
-        "reconstruction_A": 25.5, "checkerboard_A_to_B": 1, "spread_A_to_B": 1,
-        "error_B_to_A": 25.5, "animal_B_to_A": 25.5, "background_B_to_A": 25.5,
-        "realism_B_to_A": 0, "reconstruction_B": 25.5, "checkerboard_B_to_A": 1,
-        "spread_B_to_A": 1}, abs=1e-4)
-    nothing = measure(Shift(0), Shift(0), real_A, real_B, None, everything_is_B)
+    real_B, masks = real_A - 0.4, torch.zeros(12, 1, 16, 16)
+    masks[..., :4] = 1
+    right = measure_both(Shift(-0.4), Shift(0.2), real_A, real_B, masks)
+    for name, a_to_b, b_to_a in (("error", 0, 25.5), ("animal", 0, 25.5), ("background", 0, 25.5),
+                                 ("found", 12, 12), ("checkerboard", 1, 1), ("spread", 1, 1)):
+        assert right[f"{name}_A_to_B"] == pytest.approx(a_to_b, abs=1e-3), name
+        assert right[f"{name}_B_to_A"] == pytest.approx(b_to_a, abs=1e-3), name
+    assert right["reconstruction_A"] == right["reconstruction_B"] == pytest.approx(25.5)
+    assert right["ssim_A_to_B"] == pytest.approx(1)
+    nothing = lazy_rows(None, real_A, real_B, None)["nothing"]
     assert nothing["error_A_to_B"] == pytest.approx(51) and "animal_A_to_B" not in nothing
     assert not collapsed(right, nothing, "A_to_B")
     assert collapsed(nothing, nothing, "A_to_B")
@@ -119,17 +102,20 @@ def test_measure():
 
 
 def test_tables():
-    rows = [{"setting": name, "seed": seed, "error_A_to_B": error, "realism_A_to_B": realism,
-             "error_B_to_A": 1.0, "collapsed_A_to_B": seed, "collapsed_B_to_A": 0}
-            for name, seed, error, realism in (("one", 0, 20.0, 0.5), ("one", 1, 24.0, 0.7),
-                                               ("two", 0, 9.0, 1.0))]
-    nothing = {"error_A_to_B": 33.4, "realism_A_to_B": 0.0, "error_B_to_A": 33.4}
+    rows = [{"setting": name, "seed": seed, "error_A_to_B": error, "found_A_to_B": found,
+             "error_B_to_A": 1.0, "reconstruction_A": 2.0, "collapsed_A_to_B": seed,
+             "collapsed_B_to_A": 0}
+            for name, seed, error, found in (("one", 0, 20.0, 30), ("one", 1, 24.0, 40),
+                                             ("two", 0, 9.0, 60))]
+    lazy = {"nothing": {"error_A_to_B": 33.4, "found_A_to_B": 11, "error_B_to_A": 33.4},
+            "average": {"error_B_to_A": 14.5}}
     cells = [[cell.strip() for cell in line.strip("|").split("|")]
-             for line in tables(rows, nothing).splitlines()]
-    assert cells[0] == ["A → B", "error", "realism", "collapsed"]
-    assert cells[2] == ["one", "22.0 ± 2.8", "60 ± 14%", "1 of 2"]
-    assert cells[3] == ["two", "9.0", "100%", "0 of 1"]
-    assert cells[4] == ["doing nothing", "33.4", "0%", ""]
+             for line in tables(rows, lazy).splitlines()]
+    assert cells[0] == ["A → B", "error", "found", "reconstruction of A", "collapsed"]
+    assert cells[2] == ["one", "22.0 ± 2.8", "35.0 ± 7.1", "2.0 ± 0.0", "1 of 2"]
+    assert cells[3] == ["two", "9.0", "60.0", "2.0", "0 of 1"]
+    assert cells[4] == ["lazy: nothing", "33.4", "11.0", "", ""] and cells[5] == [""]
+    assert cells[-1] == ["lazy: average", "14.5", ""]
     first, second = summary(rows)
     assert first["runs"] == 2 and first["error_A_to_B"] == 22
     assert first["error_A_to_B_sd"] == pytest.approx(8**0.5) and second["error_A_to_B_sd"] == ""
@@ -139,7 +125,7 @@ def test_tables():
 def toy(tmp_path_factory):
     root = tmp_path_factory.mktemp("ablate")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minicyclegan.toy.COUNTS", dict(trainA=10, trainB=10, testA=3, testB=3))
+        patch.setattr("minicyclegan.lab.toy.COUNTS", dict(trainA=10, trainB=10, testA=3, testB=3))
         assert main(["draw", str(root / "toy"), "--size", "16"]) == 0
     return root
 
@@ -164,10 +150,11 @@ def test_what_a_grid_leaves(grid, toy, capsys):
         scores = json.loads((grid / run / "scores.json").read_text())
         for way in ("A_to_B", "B_to_A"):
             for name, key in (("error", "mae"), ("animal", "mae_animal")):
-                assert float(row[f"{name}_{way}"]) == pytest.approx(scores[way][key], rel=1e-3)
-    for name in ("table.csv", "content_realism.png", "samples.png"):
+                assert float(row[f"{name}_{way}"]) == pytest.approx(
+                    scores[way]["ours"][key], rel=1e-3)
+    for name in ("table.csv", "scores.png", "samples.png"):
         assert (grid / name).stat().st_size > 100
-    assert "The classifier is right about" in (grid / "table.md").read_text()
+    assert "| lazy: average |" in (grid / "table.md").read_text()
 
     before = {p: p.stat().st_mtime_ns for p in grid.rglob("checkpoint.pt")}
     table = (grid / "table.md").read_text()
@@ -189,6 +176,8 @@ def test_hiding(grid, toy, capsys):
     assert (toy / "hid" / "hiding.png").exists()
     with open(toy / "hid" / "hiding.csv") as file:
         assert {r["damage"] for r in csv.DictReader(file)} == {"none", "quantise", "blur", "noise"}
+    assert main(["hiding", str(grid / "one-0" / "checkpoint.pt")]) == 2
+    assert "say where they go with --out" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -238,9 +227,8 @@ def test_bad_input_is_refused_before_anything_is_trained(toy, capsys):
     refused(new(), "has 1 pair of test images; at least 2 are needed")
     for domain in "AB":
         (few / f"test{domain}" / "001.png").write_bytes(kept)
-    refused(new(), "trainA holds 2 images; the classifier that measures realism needs at least 10")
-    refused(new("a: size=30", data=toy / "toy"), 'setting "a": --size must be a multiple of 4')
-    refused(new("a: size=16 disc_depth=1", "b: size=8 disc_depth=1"), "of different sizes")
+    refused(new("a: size=30", data=toy / "toy"), 'setting "a": --size must be a multiple of 8')
+    refused(new("a: size=32", "b: size=24"), "of different sizes")
     refused(new("--seeds", "0"), "--seeds must be from 1 to 1000, not 0")
     refused(new("--jobs", "0"), "--jobs must be from 1 to 1000, not 0")
     (toy / "mine").mkdir(exist_ok=True)
