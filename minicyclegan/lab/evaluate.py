@@ -257,7 +257,8 @@ def load_both(path, device="cpu", make_model=cyclegan.make_model):
     if not {"G_AB", "G_BA"} <= networks.keys():
         raise InputError(f"{path} holds the generator of one direction alone, and this needs both; "
                          "give a run folder, a checkpoint or an export.")
-    return networks["G_AB"].to(device), networks["G_BA"].to(device), config
+    G_AB, G_BA = (networks.get(f"average_{name}", networks[name]) for name in ("G_AB", "G_BA"))
+    return G_AB.to(device), G_BA.to(device), config
 
 
 def read_pairs(data, config):
