@@ -19,7 +19,7 @@ from .engine.device import out_of_memory
 from .engine.errors import InputError, command
 from .engine.pretrained import export_generators, shipped_models
 from .train import resume, train
-from .translate import ARCHITECTURE, load_networks, translate
+from .translate import ARCHITECTURE, AUTHORS, load_networks, translate
 
 LAB = {  # in lab/commands.py
     "evaluate": "score a run against the true counterparts of its test images, or without (--fid)",
@@ -146,7 +146,7 @@ def run_train(args):
 
 def architecture(path):
     """What --init brings with it: the options that its networks were made with."""
-    if not path or not Path(path).exists() or (Path(path) / "latest_net_G_A.pth").exists():
+    if not path or (Path(path) / AUTHORS["G_AB"]).exists():
         return {}
     config = load_networks(path)[1]
     idle = "" if config.generator == "resnet" else "upsample"

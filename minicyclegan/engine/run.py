@@ -57,6 +57,9 @@ def lock(out):
 def stored(out):
     """What a run folder has stored: its options as a dict, config.json's beside them (somebody may
     have edited it), and the content of its checkpoint, None where it stopped before its first."""
+    if out.is_file():
+        raise InputError(f"{out} is a file, and training goes on in a run's folder; name that, or "
+                         f"start a new run from the file: {command('train', '--init', out)}")
     file, checkpoint, written = out / "config.json", None, None
     if any((out / name).exists() for name in (LAST, BEFORE)) or not file.exists():
         checkpoint = load_checkpoint(out, aside=True)
@@ -82,7 +85,9 @@ class Run:
         self.step, self.saved, self.warned, self.bad = 0, None, False, {}
 
     def hold(self):
-        if self.writes and not self.held and self.out.is_dir():
+        """Lock the folder, if it is a run's: in another one nothing is left behind."""
+        is_run = any((self.out / name).exists() for name in ("config.json", LAST, BEFORE))
+        if self.writes and not self.held and is_run:
             self.held = lock(self.out)
 
     def begin(self, config, model, data, tests, device, precision, batch, checkpoint=None):
@@ -104,7 +109,7 @@ class Run:
                                  f"together ({error}); start a new run.") from error
         if self.writes:
             self.out.mkdir(parents=True, exist_ok=True)
-            self.hold()
+            self.held = self.held or lock(self.out)
             self.cut_log()
             (self.out / "samples").mkdir(exist_ok=True)
             text = json.dumps(asdict(config), indent=2) + "\n"

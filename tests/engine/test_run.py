@@ -381,6 +381,9 @@ def test_an_unfinished_run_has_its_options(settings, tmp_path):
 def test_the_folder_is_free_after_an_error(settings, tmp_path):
     with Run(tmp_path) as run:
         run.hold()
+        assert not list(tmp_path.iterdir())  # no run's folder
+        (tmp_path / "config.json").touch()
+        run.hold()
         with pytest.raises(InputError, match="another process"):
             lock(tmp_path)
     lock(tmp_path).close()
