@@ -37,8 +37,8 @@ def add_commands(add):
                      "file name unless there is --fid (default: the run's)")
     sub.add_argument("--kept", action="store_true", help="compare the generators of earlier steps "
                      "that train --keep-every has left in the run, and tell the best")
-    sub.add_argument("--fid", action="store_true", help="score without pairs: how far the fakes as "
-                     "a set are from the real images")
+    sub.add_argument("--fid", action="store_true", help="score without pairs: KID and FID, how far "
+                     "the fakes as a set are from the real images; needs minicyclegan[fid]")
     sub.add_argument("--split", choices=("test", "train"), help="of --fid: the images (test)")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the scores there")
     sub.add_argument("--picture", type=Path, metavar="FILE", help="draw the best, the median and "

@@ -285,15 +285,16 @@ def kept_files(run):
 
 
 def kept_table(scores):
-    """Which of the kept steps is best: {step: scores}, as `evaluate` or the FID gives them."""
+    """The best of the kept steps, of which the mean of both directions is lowest, and a table of
+    all as a text; {step: scores}, as `evaluate` or fid_scores gives them."""
     name = "fid" if "fid" in next(iter(scores.values()))["A_to_B"] else "mae"
 
     def own(step, way, measure):
         row = scores[step][way]
         return row.get("ours", row)[measure]
 
-    measures = {name: name.replace("mae", "error")} | (
-        {} if name == "fid" else {"ssim": "SSIM", "found": "found"})
+    measures = {"fid": "FID"} if name == "fid" else {"mae": "error", "ssim": "SSIM",
+                                                     "found": "found"}
     columns = [(way, measure) for way in WAYS for measure in measures]
     best = min(scores, key=lambda step: sum(own(step, way, name) for way in WAYS))
     lines = ["   step" + "".join(f"{f'{WAYS[way]} {measures[m]}':>12}" for way, m in columns)]

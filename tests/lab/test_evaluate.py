@@ -159,7 +159,7 @@ def test_which_of_the_kept_is_best():
     fid = {step: {way: {"fid": value} for way in ("A_to_B", "B_to_A")}
            for step, value in ((1, 30.0), (2, 50.0))}
     best, text = kept_table(fid)
-    assert best == 1 and text.split()[-2:] == ["50.00", "50.00"] and "A → B fid" in text
+    assert best == 1 and text.split()[-2:] == ["50.00", "50.00"] and "A → B FID" in text
 
 
 class Own(torch.nn.Module):
