@@ -38,7 +38,7 @@ def open_image(path):
             raise ValueError(cannot(tags)) from None
         with open(path, "rb") as file:
             head = file.read(16)
-            if head[4:8] == b"ftyp":
+            if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
                 raise ValueError("is HEIC or AVIF inside; save it as JPEG or PNG") from None
             if head.lstrip().startswith(b"<"):
                 raise ValueError("is a web page or the like, no image") from None
@@ -86,10 +86,12 @@ def refuse(tags):
     if photo == 6 and raw and tags.get(530, (2, 2)) != (1, 1):
         raise ValueError("is a TIFF of subsampled YCbCr, which Pillow reads wrongly; save it as "
                          "RGB")
-    # Bands one after another come out right for gray, RGB, CMYK, and RGB with alpha.
+    # One band after another comes out right for gray, RGB, CMYK, and RGB with alpha; where they are
+    # not compressed, for 8 bits and without further bands.
+    plain = extra == () or (photo == 2 and extra == (2,))
     if bands > 1 and tags.get(284) == 2 and not (
             photo in (1, 2, 5) and bands == COLOURS.get(photo, 1) + len(extra)
-            and (not any(extra) or (photo == 2 and extra == (2,))) and (bits == 8 or not raw)):
+            and (plain and bits == 8 if raw else plain or not any(extra))):
         raise ValueError("is a TIFF with band after band, of a kind that Pillow reads wrongly; "
                          "save it with interleaved bands")
     if bands > 6:
@@ -97,6 +99,7 @@ def refuse(tags):
 
 
 def cannot(tags):
+    """Why a TIFF is refused that Pillow has no place for."""
     bands = tags.get(277, 1)
     return (f"is a TIFF of {bands} band{'s' * (bands > 1)} of {max(tags.get(258, (1,)))} bits "
             f"(photometric interpretation {tags.get(262, 0)}), damaged or of a kind that Pillow "
@@ -138,6 +141,7 @@ def correct(file, tags):
 # ---------------------------------------------------------------- what the user should be told
 
 def remarks_on(path, file, tags):
+    """What of a file is not used, before it is decoded: a list of remarks, as are the next two."""
     said, info = [], file.info
     if has_more_pages(path, file, tags):
         said.append("only the first page or frame is used; save each as a file of its own to use "
@@ -145,8 +149,8 @@ def remarks_on(path, file, tags):
     colours = COLOURS.get(tags.get(262), 1)
     if tags.get(277, 1) > colours + any(tags.get(338, (2,))):
         said.append("bands after the first colours are not used; to use others, save them as RGB")
-    profile = info.get("icc_profile", b"sRGB").replace(b"\0", b"")  # its name may be UTF-16
-    gamma = "icc_profile" not in info and "srgb" not in info and info.get("gamma", 0.4545)
+    profile = (info.get("icc_profile") or b"sRGB").replace(b"\0", b"")  # its name may be UTF-16
+    gamma = not info.get("icc_profile") and "srgb" not in info and info.get("gamma", 0.4545)
     if (b"sRGB" not in profile and file.mode != "LAB") or (gamma and abs(gamma - 0.4545) > 0.02):
         said.append("a colour profile other than sRGB is not applied; convert the images to sRGB "
                     "if they should look as in a viewer")
@@ -160,7 +164,7 @@ def remarks_on_alpha(image):
         return ["transparent everywhere, so plain white is left; save the images without alpha"]
     if counts[0] + counts[255] < sum(counts) / 2:
         return ["half transparent nearly everywhere and laid on white; if the alpha channel is in "
-                "truth a fourth band, such as infrared, save the other three alone"]
+                "truth a further band, such as infrared, save the colours alone"]
     return []
 
 

@@ -30,6 +30,7 @@ from .formats import (
 # No .gif: a translated image would be written as one again, with 256 colours.
 SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant to fill the memory
+ACCIDENTS = (LookupError, TypeError, EOFError, struct.error)  # what damaged files make of decoders
 KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")
 GEOREFERENCE = (33550, 33922, 34264, 34735)  # TIFF tags: pixel scale, tie points, matrix, keys
@@ -41,24 +42,23 @@ def list_images(folder, left=None):
     """The image files of a folder, by name. A dict `left` collects {path: reason} of what is left
     alone; hidden files (a Mac's notes on x.jpg are called ._x.jpg) and those of the system are
     passed over in silence. InputError where there is no folder or no image."""
-    folder, others = Path(folder), {}
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
                          "trainA and trainB, see data/README.md.")
     entries = sorted(f for f in folder.iterdir()
                      if not f.name.startswith(".") and f.name.lower() not in SYSTEM_FILES)
     files = [f for f in entries if f.suffix.lower() in SUFFIXES]
-    for f in entries:
-        if f.suffix.lower() not in SUFFIXES:
-            others[f] = "is a folder" if f.is_dir() else "does not end like an image"
+    others = {f: "is a folder" if f.is_dir() else "does not end like an image"
+              for f in entries if f.suffix.lower() not in SUFFIXES}
     if not files:
         known = ", ".join(s[1:] for s in SUFFIXES)
         if set(others.values()) == {"is a folder"}:
             raise InputError(f"{shown(folder)} holds no images, only folders such as "
                              f"{shown(min(others).name)}; move the images out of them into "
                              f"{shown(folder)} itself.")
-        raise InputError(f"{shown(folder)} holds no images ({known}); put some there" + (
-                         f" ({left_alone(others)})." if others else "."))
+        raise InputError(f"{shown(folder)} holds no images ({known})" + (
+                         f", with {left_alone(others)}" if others else "") + "; put some there.")
     if left is not None:
         left.update(others)
     return files
@@ -123,7 +123,7 @@ def decode(path, channels, side, remarks=None):
         image = image.convert("RGBA")
         said += remarks_on_alpha(image)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode != "L":  # Lab becomes gray by way of RGB only
+    if image.mode not in ("L", "RGB"):  # Lab becomes gray by way of RGB only
         image = image.convert("RGB")
     if wide:
         said += remarks_on_grays(image)
@@ -169,7 +169,8 @@ def reason(error):
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} million pixels; make a smaller image of it"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    if "decoder error" in text or isinstance(error, (LookupError, struct.error, TypeError)):
+    number = text.removeprefix("decoder error ").lstrip("-").isdigit()
+    if number or isinstance(error.__cause__ or error, ACCIDENTS):
         return "damaged, or of a kind that Pillow cannot decode"
     return " ".join(text.split())
 

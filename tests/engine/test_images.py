@@ -158,9 +158,9 @@ def ycck():
 def bmp(array):
     """A BMP of 32 bits, with alpha."""
     pixels = np.ascontiguousarray(array[::-1]).tobytes()
-    head = struct.pack("<IiiHHIIiiII4I", 56, array.shape[1], array.shape[0], 1, 32, 3, len(pixels),
+    head = struct.pack("<IiiHHIIiiII4I52x", 108, *array.shape[1::-1], 1, 32, 3, len(pixels),
                        0, 0, 0, 0, 255, 255 << 8, 255 << 16, 255 << 24)
-    return b"BM" + struct.pack("<IHHI", 14 + 56 + len(pixels), 0, 0, 14 + 56) + head + pixels
+    return b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
 
 
 def animation(format):
@@ -179,7 +179,7 @@ cmyk = stack(inks, ramp * 0)
 srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 lab = picture(colour, "RGB").convert("LAB")
 first_page = "says only the first page"
-fourth = "says fourth band, such as infrared"
+fourth = "says a further band, such as infrared"
 dark, close = "says below 4096, so about 17 of 256 grays.*multiply .* by 16", "says close together"
 further = "says bands after the first colours are not used"
 profile = "says a colour profile other than sRGB"
@@ -331,7 +331,7 @@ KINDS = {
     "tif planar, lab": (tiff(colour, 8, planar=True), "refused band after band"),
     "tif planar, cmyk": (tiff(cmyk, 5, planar=True), colour),
     "tif planar, a band, zip": (tiff(infrared, 2, (0,), planar=True, zip=True), further),
-    "tif planar, a band": (tiff(infrared, 2, (0,), planar=True), "refused 4 bands"),
+    "tif planar, a band": (tiff(infrared, 2, (0,), planar=True), "refused band after band"),
     "tif big": (tiff(colour, big=True), colour),
     "tif big, zip": (tiff(colour, big=True, zip=True), colour),
     "tif big, big-endian": (tiff(colour, big=True, order=">"), "refused big-endian BigTIFF"),
@@ -367,7 +367,8 @@ KINDS = {
     "jpeg gray": (saved(picture(ramp), "JPEG", quality=100), ramp),
     "jpeg rgb": (saved(picture(colour), "JPEG", quality=100, subsampling=0), colour),
     "jpeg progressive": (saved(picture(stripes), "JPEG", quality=100, progressive=True), stripes),
-    "jpeg rgb, Adobe": (saved(picture(colour), "JPEG", quality=100, keep_rgb=True), colour),
+    "jpeg rgb, Adobe": (saved(picture(colour), "JPEG", quality=100, keep_rgb=True,
+                               subsampling=0), colour),
     "jpeg cmyk, Adobe": (saved(Image.fromarray(cmyk, "CMYK"), "JPEG", quality=100), colour),
     "jpeg ycck, Adobe": (ycck(), inks),
     "jpeg turned": (turned("JPEG", quality=100), np.rot90(ramp, -1)),
