@@ -1,5 +1,12 @@
-"""Image files of all kinds to images, or one clear sentence."""
+"""Image files of all kinds to images, or one clear sentence.
 
+A file is decoded as a viewer shows it. Where its values would arrive as something else, it is
+refused with the reason, or goes into a dict `remarks` {what to tell the user: [files]}, so that it
+is said once for the whole data set. tests/engine/test_images.py has the table of all kinds.
+"""
+
+import struct
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,31 +16,70 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from .errors import InputError, shown
+from .formats import (
+    FORMATS,  # noqa: F401
+    correct,
+    has_more_pages,
+    is_wide,
+    open_image,
+    remarks_on,
+    remarks_on_alpha,
+    remarks_on_grays,
+)
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# What a file holds counts, not how it is called. Pillow knows more formats than these; it even
-# starts other programs for some of them.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+# No .gif: a translated image would be written as one again, with 256 colours.
+SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant to fill the memory
+ACCIDENTS = (LookupError, TypeError, EOFError, struct.error)  # what damaged files make of decoders
 KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
+SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")
+GEOREFERENCE = (33550, 33922, 34264, 34735)  # TIFF tags: pixel scale, tie points, matrix, keys
 
+
+# ---------------------------------------------------------------- which files
 
 def list_images(folder, left=None):
-    """The image files of a folder, by name, without hidden ones (a Mac's notes on x.jpg are called
-    ._x.jpg). InputError where there is no folder or no image."""
+    """The image files of a folder, by name. A dict `left` collects {path: reason} of what is left
+    alone; hidden files (a Mac's notes on x.jpg are called ._x.jpg) and those of the system are
+    passed over in silence. InputError where there is no folder or no image."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
                          "trainA and trainB, see data/README.md.")
-    files = sorted(f for f in folder.iterdir()
-                   if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
+    entries = sorted(f for f in folder.iterdir()
+                     if not f.name.startswith(".") and f.name.lower() not in SYSTEM_FILES)
+    files = [f for f in entries if f.suffix.lower() in SUFFIXES]
+    others = {f: "is a folder" if f.is_dir() else "does not end like an image"
+              for f in entries if f.suffix.lower() not in SUFFIXES}
     if not files:
-        raise InputError(f"{shown(folder)} holds no images ({', '.join(s[1:] for s in SUFFIXES)}); "
-                         "put some there.")
+        known = ", ".join(s[1:] for s in SUFFIXES)
+        if set(others.values()) == {"is a folder"}:
+            raise InputError(f"{shown(folder)} holds no images, only folders such as "
+                             f"{shown(min(others).name)}; move the images out of them into "
+                             f"{shown(folder)} itself.")
+        raise InputError(f"{shown(folder)} holds no images ({known})" + (
+                         f", with {left_alone(others)}" if others else "") + "; put some there.")
+    if left is not None:
+        left.update(others)
     return files
 
 
-def read_image(path, channels=3, side=None):
+def left_alone(left):
+    """What list_images left alone, in a few words: "9 files (.txt, .csv) and 1 folder left alone",
+    "" for nothing."""
+    files = [f for f, why in left.items() if why != "is a folder"]
+    ends = Counter(f.suffix or "no suffix" for f in files)
+    ends = [shown(end) for end in sorted(ends, key=lambda end: (-ends[end], end))]
+    ends = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
+    n, m = len(files), len(left) - len(files)
+    parts = [f"{n} file{'s' * (n > 1)} ({ends})"] * (n > 0)
+    parts += [f"{m} folder{'s' * (m > 1)}"] * (m > 0)
+    return " and ".join(parts) + " left alone" * bool(parts)
+
+
+# ---------------------------------------------------------------- one file
+
+def read_image(path, channels=3, side=None, remarks=None):
     """The image as it should be seen, as a PIL image of mode "RGB" (3 channels) or "L" (1).
 
     Turned upright by its EXIF orientation, transparency laid on white, 16 bits brought to 8, the
@@ -41,7 +87,7 @@ def read_image(path, channels=3, side=None):
     InputError names the file where it cannot be read.
     """
     try:
-        return decode(path, channels, side)
+        return decode(path, channels, side, remarks)
     except MemoryError:
         raise
     except Exception as error:  # decoders raise anything at all on damaged files
@@ -57,19 +103,54 @@ def decode(path, channels, side, remarks=None):
                          else "links to nothing" if path.is_symlink() else "does not exist")
     if path.stat().st_size == 0:
         raise ValueError("is empty")
-    with Image.open(path, formats=FORMATS) as file:
+    file, tags = open_image(path)
+    with file:
         need_bounds(*file.size, side)
+        said, wide = remarks_on(path, file, tags), is_wide(file, tags)
+        correct(file, tags)
         image = ImageOps.exif_transpose(file)
-        if image.mode == "F" or (image.mode == "I" and file.format != "PNG"):
-            raise ValueError("32 bits a channel, of unknown range; save it with 8 or 16")
-        if image.mode.startswith("I"):  # 16-bit gray: 0..65535
-            image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
-        if "A" in image.getbands() or "transparency" in image.info:
-            image = image.convert("RGBA")
-            paper = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(paper, image)
-        image = image.convert("RGB" if channels == 3 else "L")
-        return resize(image, side) if side else image
+    if image.mode.startswith("I"):  # 16-bit gray
+        values = np.asarray(image).astype(np.float32)
+        seen = values != image.info.get("transparency")
+        values *= 255 / (4095 if tags.get(258) == (12,) else 65535)
+        if tags.get(262) == 0:
+            values = 255 - values  # 0 is white
+        wide = values.any()  # where all is black, no gray is lost
+        image = Image.fromarray(np.where(seen, values.round(), 255).astype(np.uint8))
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        said += remarks_on_alpha(image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode not in ("L", "RGB"):  # Lab becomes gray by way of RGB only
+        image = image.convert("RGB")
+    if wide:
+        said += remarks_on_grays(image)
+    image = image.convert("RGB" if channels == 3 else "L")
+    if remarks is not None:
+        for text in said:
+            remarks.setdefault(text, []).append(path)
+    return resize(image, side) if side else image
+
+
+def say_remarks(remarks):
+    """Print each remark once, with the number of files and the name of one."""
+    for text, files in sorted(remarks.items()):
+        files = sorted(set(map(str, files)))
+        print(f"{shown(files[0])}" + (f" and {len(files) - 1} more" if files[1:] else "")
+              + f": {text}.")
+
+
+def drops(path):
+    """What an image of 8 bits, RGB or gray, no longer has of this file, without decoding it: some
+    of {"transparency", "16 bits", "georeference", "further pages"}."""
+    file, tags = open_image(path)
+    with file:
+        lost = {"transparency": file.has_transparency_data, "16 bits": is_wide(file, tags),
+                "georeference": any(tag in tags for tag in GEOREFERENCE),
+                "further pages": has_more_pages(path, file, tags)}
+    return {name for name, is_lost in lost.items() if is_lost}
 
 
 def need_bounds(width, height, side=None):
@@ -88,8 +169,13 @@ def reason(error):
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} million pixels; make a smaller image of it"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    number = text.removeprefix("decoder error ").lstrip("-").isdigit()
+    if number or isinstance(error.__cause__ or error, ACCIDENTS):
+        return "damaged, or of a kind that Pillow cannot decode"
     return " ".join(text.split())
 
+
+# ---------------------------------------------------------------- many files
 
 def read_all(files, read, bad, title):
     """[(file, read(file)), ...], read by several threads; files that cannot be read go into the
@@ -115,35 +201,11 @@ def read_all(files, read, bad, title):
     return results
 
 
-def list_tests(root):
-    """The images in testA, testB and testMask, as far as there are such folders."""
-    folders = [Path(root) / name for name in ("testA", "testB", "testMask")]
-    return [f for folder in folders if folder.is_dir() for f in list_images(folder)]
-
-
 def check_images(files, bad, side=None, remarks=None):
     """Decode every file once, only to see if it can be; what cannot goes into the dict `bad`, with
     the reason."""
-    read_all(list(files), lambda file: decode(file, 3, side) and None, bad, "checking images")
-
-
-def left_alone(left):
-    return ""
-
-
-def say_remarks(remarks):
-    pass
-
-
-def drops(path):
-    return set()
-
-
-def read_square(path, size, channels=3):
-    """The middle of an image as a tensor (channels, size, size) in [-1, 1]."""
-    image = read_image(path, channels, size)
-    left, top = ((n - size) // 2 for n in image.size)
-    return to_tensor(image.crop((left, top, left + size, top + size)))
+    read_all(list(files), lambda file: decode(file, 3, side, remarks) and None, bad,
+             "checking images")
 
 
 def bad_images(bad, instead=""):
@@ -155,6 +217,15 @@ def bad_images(bad, instead=""):
     return InputError("\n".join([
         f"{len(names)} files cannot be read as images; replace or remove them{instead}:",
         *(f"  {name}: {problem}" for name, problem in names)]))
+
+
+# ---------------------------------------------------------------- images and tensors
+
+def read_square(path, size, channels=3):
+    """The middle of an image as a tensor (channels, size, size) in [-1, 1]."""
+    image = read_image(path, channels, size)
+    left, top = ((n - size) // 2 for n in image.size)
+    return to_tensor(image.crop((left, top, left + size, top + size)))
 
 
 def to_tensor(image):
