@@ -30,60 +30,52 @@ class Config:
 
     data: str = option(TOY, "folder with trainA and trainB (testA and testB, if there are any)")
     size: int = option(64, "train on crops of SIZE × SIZE pixels", most=8192)
-    zoom: float = option(1.0, "bring the shorter side to SIZE × ZOOM before the crop", least=1,
-                         most=16)
+    zoom: float = option(1.0, "shorter side before the crop: SIZE × ZOOM", least=1, most=16)
     flip: bool = option(True, "mirror half of the images")
     channels: int = option(3, "3 for colour, 1 for grayscale", (1, 3))
     pairs: bool = option(True, "take test images of the same name for true counterparts")
-    skip_bad: bool = option(False, "leave out images that cannot be read, and list them in "
-                            "skipped.csv")
+    skip_bad: bool = option(False, "leave out what cannot be read, and list it in skipped.csv")
     # the networks
     model: str = option("cyclegan", "both ways, or A to B alone", ("cyclegan", "one_way"))
     generator: str = option("unet", "the paper's ResNet, or a U-Net, better for small images",
                             ("resnet", "unet"))
     width: int = option(16, "channels after the generator's first layer", least=1, most=1024)
-    blocks: int = option(0, "residual blocks of the generator", least=0, most=100)
+    blocks: int = option(1, "residual blocks of the generator", least=0, most=100)
     upsample: str = option("resize", "how the ResNet enlarges", ("transpose", "resize"))
-    disc_width: int = option(32, "channels after the discriminator's first layer", least=1,
-                             most=1024)
-    disc_depth: int = option(3, "halvings in the discriminator: 3 judges patches of 70 pixels",
+    disc_width: int = option(32, "channels after D's first layer", least=1, most=1024)
+    disc_depth: int = option(2, "halvings in D: 2 judges patches of 34 pixels, 3 of 70",
                              least=1, most=6)
     init: str = option("", "start from the networks of a run, an export, or the authors' files")
     # the losses
     adversarial: str = option("least_squares", "adversarial loss", ("least_squares", "log"))
     reconstruction: str = option("L1", "cycle loss", ("L1", "L2"))
     lambda_adversarial: float = option(1.0, "weight of the adversarial losses", least=0)
-    lambda_cycle_A: float = option(10.0, "weight of the cycle A to B to A", least=0)
-    lambda_cycle_B: float = option(10.0, "weight of the cycle B to A to B, if both ways", least=0)
-    lambda_identity: float = option(0.1, "weight of the identity losses, times the "
-                                    "cycle's, if both ways", least=0)
-    pool_size: int = option(50, "past fakes shown to the discriminators again", least=0, most=10**6)
+    lambda_cycle_A: float = option(5.0, "weight of the cycle A to B to A", least=0)
+    lambda_cycle_B: float = option(2.0, "weight of the cycle B to A to B", least=0)
+    lambda_identity: float = option(0.0, "weight of the identity losses, times the cycle's",
+                                    least=0)
+    pool_size: int = option(50, "past fakes shown to D again", least=0, most=10**6)
     # the optimisation
     epochs: int = option(0, "times to go through the larger domain; 0: STEPS counts", least=0)
-    steps: int = option(0, "steps to train; 0: EPOCHS counts, or else 600", least=0)
-    flat: float = option(0.5, "share of the run at the full learning rate, before it falls",
-                         least=0, most=1)
-    batch: int = option(2, "images of each domain in a step, for each process", least=1)
-    lr: float = option(5e-4, "learning rate of Adam", least=0)
+    steps: int = option(0, "steps to train; 0: EPOCHS counts", least=0)
+    flat: float = option(0.5, "share of the run at the full rate, before it falls", least=0, most=1)
+    batch: int = option(1, "images of each domain in a step, for each process", least=1)
+    lr: float = option(1e-3, "learning rate of Adam", least=0)
     lr_D: float = option(0.0, "that of the discriminators; 0: as --lr", least=0)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
-    average: float = option(0.0, "translate by running averages of the generators' weights, so "
-                            "much of the old in each step, 0.999 for one; 0: by the last step's",
-                            least=0, most=0.99999)
+    average: float = option(0.0, "translate by running averages of the generators' weights, with "
+                            "so much of the old: 0.999, for one; 0: off", least=0, most=0.99999)
     seed: int = option(0, "of the weights, the data order and the pools", least=0, most=2**32)
     # where and how: device and intervals do not change what is learned
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps, ...")
-    precision: str = option("auto", "of the networks; auto takes bf16 where it is fast",
-                            ("auto", "fp32", "bf16"))
-    compile: bool = option(False, "torch.compile the networks: minutes first, for long runs on a "
-                           "GPU")
-    workers: int = option(4, "threads that read images which do not all fit into memory", least=1)
+    precision: str = option("auto", "auto takes bf16 where it is fast", ("auto", "fp32", "bf16"))
+    compile: bool = option(False, "torch.compile, for long runs on a GPU: takes minutes first")
+    workers: int = option(4, "threads that read images which do not all fit in memory", least=1)
     log_every: int = option(20, "steps from one line of log.csv to the next", least=1)
     sample_every: int = option(100, "steps from one picture of samples to the next", least=1)
     save_seconds: float = option(60.0, "seconds from one checkpoint to the next", least=0)
-    keep_every: int = option(0, "keep the generators of every so many steps; 0: the last alone",
-                             least=0)
+    keep_every: int = option(0, "keep the generators of every so many steps; 0: none", least=0)
 
     def __post_init__(self):
         for f in fields(self):
@@ -122,10 +114,11 @@ class Config:
 
 
 PRESETS = {
-    "toy": dict(steps=600),
+    "toy": dict(steps=1000),
     "paper": dict(size=256, zoom=286 / 256, generator="resnet", width=64, blocks=9,
-                  upsample="transpose", disc_width=64, lambda_identity=0.0, epochs=200, batch=1,
-                  lr=2e-4, log_every=100, sample_every=2000, save_seconds=300.0),
+                  upsample="transpose", disc_width=64, disc_depth=3, lambda_cycle_A=10.0,
+                  lambda_cycle_B=10.0, epochs=200, lr=2e-4, log_every=100, sample_every=2000,
+                  save_seconds=300.0),
 }
 
 

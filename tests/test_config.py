@@ -10,7 +10,7 @@ from minicyclegan.config import PRESETS, Config, make_config
 
 @pytest.mark.parametrize("options, message", [
     (dict(size=30, generator="resnet"), "--size must be a multiple of 4"),
-    (dict(size=36), "--size must be a multiple of 8 and at least 24 for a unet"),
+    (dict(size=36), "--size must be a multiple of 8 and at least 16 for a unet"),
     (dict(size=8), "--size must be .*at least"),
     (dict(epochs=3, steps=20), "--epochs and --steps both say how long"),
     (dict(batch=0), "--batch must be at least 1"),
@@ -28,7 +28,7 @@ def test_options_that_make_no_sense(options, message):
 
 def test_what_somebody_names_wins_over_a_preset():
     toy = make_config()
-    assert toy == Config() == Config(**PRESETS["toy"]) and (toy.steps, toy.epochs) == (600, 0)
+    assert toy == Config() == Config(**PRESETS["toy"]) and (toy.steps, toy.epochs) == (1000, 0)
     assert make_config(epochs=3).epochs == 3 and make_config(epochs=3).steps == 0
     assert Config(epochs=3).steps == 0
     paper = make_config("paper", steps=7, lr=1e-3)
