@@ -1,6 +1,6 @@
 """The paper's data sets, and other zips laid out like them, onto the disk.
 
-The authors' zips are known by their bytes and SHA-256. Any other zip is not trusted: all of it is
+The authors' zips are known by their SHA-256. Any other zip is not trusted: all of it is
 looked through before anything is written. Either is unpacked beside the folder that is to come,
 which gets its name when everything is there.
 """
@@ -29,20 +29,20 @@ from ..engine.errors import InputError, shown
 from ..engine.images import SUFFIXES
 
 BASE = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"  # + NAME.zip
-# bytes and SHA-256 of the authors' zips, as TensorFlow Datasets recorded them
-DATASETS = {name: (int(size), digest) for name, size, digest in map(str.split, """\
-apple2orange 78456409 845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8
-cezanne2photo 279885071 3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff
-cityscapes 279601602 d2f6910fd056c1ee9873777ae838e7ac4a2c833598ae62a04188e5ab2f4ea036
-facades 35135868 9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0
-horse2zebra 116867962 a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1
-iphone2dslr_flower 339964458 8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113
-maps 1476754427 639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e
-monet2photo 305231073 88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04
-summer2winter_yosemite 132640856 167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9
-ukiyoe2photo 292946532 02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08
-vangogh2photo 306590349 362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff
-""".splitlines())}
+# SHA-256 of the authors' zips, as TensorFlow Datasets recorded them
+DATASETS = dict(line.split() for line in """\
+apple2orange 845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8
+cezanne2photo 3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff
+cityscapes d2f6910fd056c1ee9873777ae838e7ac4a2c833598ae62a04188e5ab2f4ea036
+facades 9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0
+horse2zebra a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1
+iphone2dslr_flower 8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113
+maps 639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e
+monet2photo 88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04
+summer2winter_yosemite 167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9
+ukiyoe2photo 02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08
+vangogh2photo 362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff
+""".splitlines())
 SPLITS = ("trainA", "trainB", "testA", "testB")
 TIMEOUT = 30  # seconds that a server may be silent
 PAUSE = 3  # seconds before the second try
@@ -83,8 +83,9 @@ def download(name, source=None, out=None):
                          "remove it if none is.") from error
     try:
         archive = fetch(source, aside / f"{name}.zip") if remote else local
-        if name in DATASETS:
-            need_authentic(archive, name, source)
+        if name in DATASETS and sha256(archive) != DATASETS[name]:
+            raise InputError(f"{source} is not the authors' {name}.zip (another SHA-256); get "
+                             "another copy, or give this one a NAME of its own and add --from.")
         result = unpack(archive, aside / name, source)
         os.rename(aside / name, out)
     except OSError as error:
@@ -99,23 +100,20 @@ def download(name, source=None, out=None):
 
 def fetch(url, file):
     """Download url into a file and return it; where it breaks off, from the start once more."""
+    try:
+        request = Request(url, headers={"User-Agent": "minicyclegan"})
+    except ValueError as error:
+        raise InputError(f"{url} is no address to download from ({error}); name another with "
+                         "--from.") from error
     for last in (False, True):
         try:
-            receive(url, file)
+            receive(request, file)
             return file
-        except InputError:
-            raise
-        except ValueError as error:  # of urllib
-            raise InputError(f"{url} is no address to download from ({error}); name another with "
-                             "--from.") from error
         except (OSError, HTTPException) as error:
             if getattr(error, "errno", None) in DISK_FULL:
                 raise
             answered = isinstance(error, HTTPError)
-            reason = f"the server answers {error.code}" if answered else (
-                getattr(error, "reason", None) or error)
-            if answered:
-                error.close()
+            reason = error if answered else getattr(error, "reason", error)
             if last or answered and error.code < 500:
                 raise InputError(f"{url} did not arrive ({reason}); try again later, or name "
                                  "another address or a file with --from.") from error
@@ -123,27 +121,29 @@ def fetch(url, file):
             time.sleep(PAUSE)
 
 
-def receive(url, file):
+def receive(request, file):
     """One try; OSError or HTTPException where another may help."""
-    request = Request(url, headers={"User-Agent": "minicyclegan"})
     with urlopen(request, timeout=TIMEOUT) as response, open(file, "wb") as target:
-        length = response.headers["Content-Length"] or ""
-        total = int(length) if length.isdigit() else None
-        need_room(file.parent, total or 0)
-        have = 0
+        length, have = response.headers["Content-Length"] or "", 0
+        total = int(length) if length.isdigit() else 0
+        need_room(file.parent, total)
         with tqdm(desc=file.name, total=total, unit="B", unit_scale=True, leave=False) as bar:
             while chunk := response.read(CHUNK):
-                if not have and not chunk.startswith(b"PK"):  # as every zip does
-                    what = "a web page" if chunk.lstrip().startswith(b"<") else "something else"
-                    raise InputError(f"{url} sent {what} in place of a zip; look at it in a "
-                                     "browser, and name the zip itself with --from.")
                 have += target.write(chunk)
                 bar.update(len(chunk))
                 if have > MAX_BYTES:
-                    raise InputError(f"{url} sends more than {mega(MAX_BYTES)}, which no such set "
-                                     "has; name another with --from.")
-        if not have or total and have < total:
-            raise ConnectionError(f"{have} of {total or 'all'} bytes have arrived")
+                    raise InputError(f"{request.full_url} sends more than {mega(MAX_BYTES)}, which "
+                                     "no such set has; name another with --from.")
+    if not have or have < total:
+        raise ConnectionError(f"{have} of {total or 'all'} bytes have arrived")
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def mega(size):
@@ -157,21 +157,12 @@ def need_room(folder, size):
                          "or name a folder elsewhere with --out.")
 
 
-def need_authentic(archive, name, source):
-    """InputError where a zip is not the authors' of that name."""
-    size, digest = DATASETS[name]
-    found, sha = os.path.getsize(archive), hashlib.sha256()
-    with open(archive, "rb") as file:
-        while found == size and (chunk := file.read(CHUNK)):
-            sha.update(chunk)
-    if sha.hexdigest() != digest:
-        what = f"{found} bytes, not {size}" if found != size else "another SHA-256"
-        raise InputError(f"{source} is not the authors' {name}.zip ({what}); get another copy, or "
-                         "give this one a NAME of its own and add --from.")
-
-
 def unpack(archive, folder, source):
     """Write the images of a zip into a new folder. Returns what download does."""
+    with open(archive, "rb") as file:
+        if file.read(100).lstrip().startswith(b"<"):
+            raise InputError(f"{source} is a web page, not a zip; look at it in a browser, and "
+                             "name the zip itself with --from.")
     try:
         with zipfile.ZipFile(archive) as file:
             images, left_out = contents(file.infolist(), os.path.getsize(archive), source)

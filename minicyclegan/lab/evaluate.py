@@ -10,7 +10,6 @@ beside ours, and what has not beaten them has not learned much:
 
 import csv
 import io
-import itertools
 import json
 from pathlib import Path
 
@@ -33,10 +32,8 @@ AVERAGED = 500  # training images, at most; more would change the averages littl
 
 
 def mean_absolute_error(image, truth, weight=None):
-    """Mean |image - truth| in units of 0..255; tensors (C, H, W) in [-1, 1].
-
-    weight (1, H, W) in [0, 1] counts some pixels only, the animal's for one.
-    """
+    """Mean |image - truth| in units of 0..255; tensors (C, H, W) in [-1, 1]. With a weight
+    (1, H, W) in [0, 1] some pixels count more, the animal's for one."""
     error = 127.5 * (image - truth).abs()
     if weight is None:
         return error.mean().item()
@@ -44,10 +41,8 @@ def mean_absolute_error(image, truth, weight=None):
 
 
 def psnr(image, truth):
-    """Peak signal-to-noise ratio in dB, higher is better; tensors in [-1, 1].
-
-    Equal images give 100 dB, not infinity, so that a mean over images stays a number.
-    """
+    """Peak signal-to-noise ratio in dB, higher is better; tensors in [-1, 1]. Equal images give 100
+    dB, not infinity, so that a mean over images stays a number."""
     error = F.mse_loss(image, truth).item()
     return -10 * torch.tensor(max(error / 4, 1e-10)).log10().item()  # the range is 2, 2² = 4
 
@@ -60,21 +55,19 @@ def ssim(image, truth):
     """
     size = min(11, *image.shape[1:])
     at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    window = torch.exp(-at.square() / (2 * 1.5**2))
-    down = (window / window.sum()).view(1, 1, size, 1)
-    across = down.transpose(2, 3)
+    window = torch.exp(-at.square() / (2 * 1.5**2)).view(1, 1, size, 1)
+    window /= window.sum()
 
-    def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart
-        return F.conv2d(F.conv2d(x[:, None], down), across)[:, 0]
+    def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart, down and then across
+        return F.conv2d(F.conv2d(x[:, None], window), window.mT)[:, 0]
 
     x, y = (image.double() + 1) / 2, (truth.double() + 1) / 2  # differences of near equals
     mean_x, mean_y = blur(x), blur(y)
     var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
     covariance = blur(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
-    map_ = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-            / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)))
-    return map_.mean().item()
+    return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+            / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean().item()
 
 
 def found(fakes, truths):
@@ -96,16 +89,14 @@ def scores_of(fakes, truths, masks=None):
     mae, and with masks mae_animal and mae_background: mean absolute error, 0 to 255; psnr; ssim;
     found: how many fakes are nearer to their own counterpart than to any other.
     """
-    each = []
-    masks = itertools.repeat(None) if masks is None else masks
-    for fake, truth, mask in zip(fakes, truths, masks, strict=False):
-        scores = {"mae": mean_absolute_error(fake, truth)}
-        if mask is not None:
-            scores["mae_animal"] = mean_absolute_error(fake, truth, mask)
-            scores["mae_background"] = mean_absolute_error(fake, truth, 1 - mask)
-        each.append(scores | {"psnr": psnr(fake, truth), "ssim": ssim(fake, truth)})
-    means = {name: sum(scores[name] for scores in each) / len(each) for name in each[0]}
-    return means | {"found": found(fakes, truths)}
+    def mean(measure, *others):
+        return sum(map(measure, fakes, truths, *others)) / len(fakes)
+
+    scores = {"mae": mean(mean_absolute_error)}
+    if masks is not None:
+        scores["mae_animal"] = mean(mean_absolute_error, masks)
+        scores["mae_background"] = mean(mean_absolute_error, [1 - mask for mask in masks])
+    return scores | {"psnr": mean(psnr), "ssim": mean(ssim), "found": found(fakes, truths)}
 
 
 def lazy_answers(root, domain, shape):
@@ -285,21 +276,14 @@ def kept_files(run):
 
 
 def kept_table(scores):
-    """The best of the kept steps, of which the mean of both directions is lowest, and a table of
-    all as a text; {step: scores}, as `evaluate` or fid_scores gives them."""
-    name = "fid" if "fid" in next(iter(scores.values()))["A_to_B"] else "mae"
-
-    def own(step, way, measure):
-        row = scores[step][way]
-        return row.get("ours", row)[measure]
-
-    measures = {"fid": "FID"} if name == "fid" else {"mae": "error", "ssim": "SSIM",
-                                                     "found": "found"}
-    columns = [(way, measure) for way in WAYS for measure in measures]
-    best = min(scores, key=lambda step: sum(own(step, way, name) for way in WAYS))
-    lines = ["   step" + "".join(f"{f'{WAYS[way]} {measures[m]}':>12}" for way, m in columns)]
-    for step in scores:
-        lines.append(f"{step:>7}" + "".join(
-            f"{own(step, way, m):>12.{MEASURES.get(m, ('', 2))[1]}f}" for way, m in columns)
-            + ("  best" if step == best else ""))
-    return best, "\n".join(lines)
+    """The best of the kept steps, by the mean over both directions, and a table of all as a text;
+    {step: scores}, as `evaluate` or fid_scores gives them."""
+    name, head = (("fid", "FID") if "fid" in next(iter(scores.values()))["A_to_B"] else
+                  ("mae", "error"))
+    rows = {step: [both[way].get("ours", both[way])[name] for way in WAYS]
+            for step, both in scores.items()}
+    best = min(rows, key=lambda step: sum(rows[step]))
+    return best, "\n".join(
+        ["   step" + "".join(f"{f'{arrow} {head}':>15}" for arrow in WAYS.values())]
+        + [f"{step:>7}" + "".join(f"{value:>15.2f}" for value in row) + "  best" * (step == best)
+           for step, row in rows.items()])

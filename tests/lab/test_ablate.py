@@ -2,28 +2,28 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import OPTIONS, TINY
 
 from minicyclegan import InputError
 from minicyclegan.__main__ import main
 from minicyclegan.engine.checkpoint import load_checkpoint
 from minicyclegan.lab.ablate import (
     VARIANTS,
-    collapsed,
     config_of,
-    lazy_rows,
-    measure_both,
+    measure,
     nyquist_energy,
     parse_settings,
-    summary,
-    tables,
+    table,
+    train_all,
 )
 
 TINY_TEXT = " ".join(f"{k}={v}" for k, v in TINY.items() if k != "device")
@@ -57,9 +57,10 @@ def test_settings_that_cannot_be(texts, message):
 
 
 def test_epochs_take_the_place_of_steps():
-    assert config_of("a", dict(epochs=2)).steps == 0
+    assert config_of("a", dict(epochs=2), dict(steps=9)).steps == 0
+    assert config_of("a", {}, dict(steps=9)).steps == 9
     with pytest.raises(InputError, match='setting "a": --upsample has no effect with'):
-        config_of("a", dict(upsample="transpose"))
+        config_of("a", dict(upsample="transpose"), {})
 
 
 def test_checkerboards_show_at_the_nyquist_frequencies():
@@ -87,38 +88,51 @@ def test_measure():
     real_A = torch.rand(12, 3, 16, 16)
     real_B, masks = real_A - 0.4, torch.zeros(12, 1, 16, 16)
     masks[..., :4] = 1
-    right = measure_both(Shift(-0.4), Shift(0.2), real_A, real_B, masks)
+    pairs = list(zip(map(str, range(12)), real_A, real_B, masks, strict=True))
+    right, _ = measure(Shift(-0.4), Shift(0.2), pairs)
     for name, a_to_b, b_to_a in (("error", 0, 25.5), ("animal", 0, 25.5), ("background", 0, 25.5),
-                                 ("found", 12, 12), ("checkerboard", 1, 1), ("spread", 1, 1)):
+                                 ("found", 12, 12), ("checkerboard", 1, 1), ("spread", 1, 1),
+                                 ("collapsed", 0, 0)):
         assert right[f"{name}_A_to_B"] == pytest.approx(a_to_b, abs=1e-3), name
         assert right[f"{name}_B_to_A"] == pytest.approx(b_to_a, abs=1e-3), name
     assert right["reconstruction_A"] == right["reconstruction_B"] == pytest.approx(25.5)
     assert right["ssim_A_to_B"] == pytest.approx(1)
-    nothing = lazy_rows(None, real_A, real_B, None)["nothing"]
-    assert nothing["error_A_to_B"] == pytest.approx(51) and "animal_A_to_B" not in nothing
-    assert not collapsed(right, nothing, "A_to_B")
-    assert collapsed(nothing, nothing, "A_to_B")
-    assert collapsed(right | {"spread_A_to_B": 0.4}, nothing, "A_to_B")
 
 
-def test_tables():
+def test_collapsed():
+    """No better than doing nothing, or nearly always the same answer."""
+    torch.manual_seed(0)
+    real_A = torch.rand(12, 3, 16, 16)
+    pairs = [(str(i), image, image - 0.4, None) for i, image in enumerate(real_A)]
+
+    def average(by):
+        return lambda image: by * (image - real_A.mean(0)) + real_A.mean(0) - 0.4
+
+    for G_AB, error, spread, collapsed in (
+            (Shift(0), 51, 1, 1), (average(0.4), None, 0.4, 1), (average(0.6), None, 0.6, 0)):
+        numbers, _ = measure(G_AB, Shift(0), pairs)
+        assert error is None or numbers["error_A_to_B"] == pytest.approx(error)
+        assert numbers["error_A_to_B"] < 51.01 and "animal_A_to_B" not in numbers
+        assert numbers["spread_A_to_B"] == pytest.approx(spread, rel=1e-3)
+        assert numbers["collapsed_A_to_B"] == collapsed
+
+
+def test_table():
     rows = [{"setting": name, "seed": seed, "error_A_to_B": error, "found_A_to_B": found,
-             "error_B_to_A": 1.0, "reconstruction_A": 2.0, "collapsed_A_to_B": seed,
-             "collapsed_B_to_A": 0}
+             "reconstruction_A": 2.0, "collapsed_A_to_B": seed,
+             "error_B_to_A": 1.0, "collapsed_B_to_A": 0}
             for name, seed, error, found in (("one", 0, 20.0, 30), ("one", 1, 24.0, 40),
                                              ("two", 0, 9.0, 60))]
     lazy = {"nothing": {"error_A_to_B": 33.4, "found_A_to_B": 11, "error_B_to_A": 33.4},
             "average": {"error_B_to_A": 14.5}}
     cells = [[cell.strip() for cell in line.strip("|").split("|")]
-             for line in tables(rows, lazy).splitlines()]
+             for line in table(rows, lazy).splitlines()]
     assert cells[0] == ["A → B", "error", "found", "reconstruction of A", "collapsed"]
     assert cells[2] == ["one", "22.0 ± 2.8", "35.0 ± 7.1", "2.0 ± 0.0", "1 of 2"]
     assert cells[3] == ["two", "9.0", "60.0", "2.0", "0 of 1"]
-    assert cells[4] == ["lazy: nothing", "33.4", "11.0", "", ""] and cells[5] == [""]
+    assert cells[4] == ["lazy: nothing", "33.4", "11.0", "", ""]
+    assert cells[5] == ["lazy: average", "", "", "", ""] and cells[6] == [""]
     assert cells[-1] == ["lazy: average", "14.5", ""]
-    first, second = summary(rows)
-    assert first["runs"] == 2 and first["error_A_to_B"] == 22
-    assert first["error_A_to_B_sd"] == pytest.approx(8**0.5) and second["error_A_to_B_sd"] == ""
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +151,9 @@ def command(toy, *settings, out="grid", seeds=2):
 
 @pytest.fixture(scope="module")
 def grid(toy):
-    """A whole grid: one setting, two seeds."""
+    """A whole grid: one setting, two seeds, of which one was trained before."""
+    assert main(["train", "--data", str(toy / "toy"), "--out", str(toy / "grid" / "one-0"),
+                 *OPTIONS]) == 0
     assert main(command(toy, f"one: {TINY_TEXT}")) == 0
     return toy / "grid"
 
@@ -152,7 +168,7 @@ def test_what_a_grid_leaves(grid, toy, capsys):
             for name, key in (("error", "mae"), ("animal", "mae_animal")):
                 assert float(row[f"{name}_{way}"]) == pytest.approx(
                     scores[way]["ours"][key], rel=1e-3)
-    for name in ("table.csv", "scores.png", "samples.png"):
+    for name in ("scores.png", "samples.png"):
         assert (grid / name).stat().st_size > 100
     assert "| lazy: average |" in (grid / "table.md").read_text()
 
@@ -236,8 +252,22 @@ def test_bad_input_is_refused_before_anything_is_trained(toy, capsys):
     refused(new("--results", str(toy / "mine"), data=toy / "toy"), "mine holds other things")
 
 
-def test_a_run_that_fails_is_named(toy, capsys):
-    arguments = command(toy, f"a: {TINY_TEXT} batch=11", out="failing", seeds=1)
-    assert main(arguments) == 2
-    assert "a-0: minicyclegan train: --batch 11 is more than the 10 images" in (
-        capsys.readouterr().err)
+@pytest.mark.parametrize("end, error, message", [
+    ("exit 2", InputError, "a-0: minicyclegan train: no."), ("exit 1", RuntimeError, "x\n.*no."),
+    ("kill -9 $$", InputError, "a-0 was ended from outside .*--jobs 1.*same command goes on")])
+def test_a_run_that_fails_is_named(end, error, message, tmp_path, monkeypatch):
+    """With what it said last; one beside it is ended, and one that waits is not trained."""
+    started, Popen = [], subprocess.Popen
+
+    def start(words, **settings):
+        started.append(words[5])
+        script = (f"echo x; echo minicyclegan train: no.; {end}" if "a-0" in words[5] else
+                  "exec sleep 60")
+        return Popen(["sh", "-c", script], **settings)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    config = config_of("a", {}, {})
+    with pytest.raises(error, match=re.compile(message, re.S)):
+        train_all({tmp_path / name: config for name in ("b-0", "a-0", "c-0")}, jobs=2)
+    assert {Path(run).name for run in started} >= {"a-0", "b-0"}
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
