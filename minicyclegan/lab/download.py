@@ -1,8 +1,8 @@
 """The paper's data sets, and other zips laid out like them, onto the disk.
 
-The authors' zips are known by their SHA-256. Any other zip is not trusted: all of it is
-looked through before anything is written. Either is unpacked beside the folder that is to come,
-which gets its name when everything is there.
+The authors' zips are known by their SHA-256. Any other zip is not trusted: all of it is looked
+through before anything is written. Either is unpacked beside the folder that is to come, which
+gets its name when everything is there.
 """
 
 import errno
@@ -20,12 +20,12 @@ import zlib
 from collections import Counter
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, url2pathname, urlopen
+from tempfile import TemporaryDirectory
+from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from ..engine.errors import InputError, shown
+from ..engine.errors import InputError
 from ..engine.images import SUFFIXES
 
 BASE = "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/"  # + NAME.zip
@@ -50,7 +50,6 @@ CHUNK = 2**18
 # Far above the paper's sets (up to 1.4 GB, 8231 files), and yet no zip fills a disk. Photographs
 # hardly shrink: a zip that grows to MAX_RATIO times its size is meant to do harm.
 MAX_BYTES, MAX_FILES, MAX_RATIO = 20 * 2**30, 200_000, 100
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def download(name, source=None, out=None):
@@ -60,8 +59,8 @@ def download(name, source=None, out=None):
     source  URL or file to take the zip from, in place of the authors' address
     Returns the images in each folder, {"trainA": 1067, ...}, and the number of files left out.
 
-    Raises InputError where name, source or zip cannot be used, or the disk has no room. Then, and
-    after Ctrl-C, there is neither `out` nor anything else left.
+    Raises InputError where name, source or zip cannot be used, OSError where the disk is full.
+    Then, and after Ctrl-C, there is neither `out` nor anything else left.
     """
     if not re.fullmatch(r"\w[\w .-]*", name):
         raise InputError(f"{name!r} is not a plain folder name; a place for it goes to --out.")
@@ -71,58 +70,40 @@ def download(name, source=None, out=None):
     out, source = Path(out or Path("data") / name), str(source or f"{BASE}{name}.zip")
     if os.path.lexists(out):
         raise InputError(f"{out} exists already; use it, or name another folder with --out.")
-    local = url2pathname(source[7:]) if source.startswith("file://") else source
     remote = re.match("https?://", source, re.I)
-    if not remote and not os.path.isfile(local):
+    if not remote and not os.path.isfile(source):
         raise InputError(f"--from {source} is neither a file nor an http address; name a zip.")
-    aside = out.parent / f".{out.name}.part"
-    try:
-        aside.mkdir(parents=True)
-    except FileExistsError as error:
-        raise InputError(f"{aside} exists: another download is at work there, or one was killed; "
-                         "remove it if none is.") from error
-    try:
-        archive = fetch(source, aside / f"{name}.zip") if remote else local
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as aside:
+        archive, folder = Path(source), Path(aside, name)
+        if remote:
+            archive = Path(aside, f"{name}.zip")
+            fetch(source, archive)
         if name in DATASETS and sha256(archive) != DATASETS[name]:
             raise InputError(f"{source} is not the authors' {name}.zip (another SHA-256); get "
                              "another copy, or give this one a NAME of its own and add --from.")
-        result = unpack(archive, aside / name, source)
-        os.rename(aside / name, out)
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise InputError(f"The disk of {out.parent} is full; make room, or name a folder elsewhere "
-                         "with --out.") from error
-    finally:
-        shutil.rmtree(aside)
+        result = unpack(archive, folder, source)
+        os.rename(folder, out)
     return result
 
 
 def fetch(url, file):
-    """Download url into a file and return it; where it breaks off, from the start once more."""
-    try:
-        request = Request(url, headers={"User-Agent": "minicyclegan"})
-    except ValueError as error:
-        raise InputError(f"{url} is no address to download from ({error}); name another with "
-                         "--from.") from error
+    """Download url into a file; where it breaks off, from the start once more."""
     for last in (False, True):
         try:
-            receive(request, file)
-            return file
-        except (OSError, HTTPException) as error:
-            if getattr(error, "errno", None) in DISK_FULL:
-                raise
-            answered = isinstance(error, HTTPError)
-            reason = error if answered else getattr(error, "reason", error)
-            if last or answered and error.code < 500:
-                raise InputError(f"{url} did not arrive ({reason}); try again later, or name "
+            return receive(url, file)
+        except InputError:
+            raise
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: no address at all
+            if last:
+                raise InputError(f"{url} did not arrive ({error}); try again later, or name "
                                  "another address or a file with --from.") from error
-            print(f"{url} broke off ({reason}); once more in {PAUSE} s", file=sys.stderr)
+            print(f"{url} broke off ({error}); once more in {PAUSE} s", file=sys.stderr)
             time.sleep(PAUSE)
 
 
-def receive(request, file):
-    """One try; OSError or HTTPException where another may help."""
+def receive(url, file):
+    request = Request(url, headers={"User-Agent": "minicyclegan"})
     with urlopen(request, timeout=TIMEOUT) as response, open(file, "wb") as target:
         length, have = response.headers["Content-Length"] or "", 0
         total = int(length) if length.isdigit() else 0
@@ -132,8 +113,8 @@ def receive(request, file):
                 have += target.write(chunk)
                 bar.update(len(chunk))
                 if have > MAX_BYTES:
-                    raise InputError(f"{request.full_url} sends more than {mega(MAX_BYTES)}, which "
-                                     "no such set has; name another with --from.")
+                    raise InputError(f"{url} sends more than {mega(MAX_BYTES)}, which no such set "
+                                     "has; name another with --from.")
     if not have or have < total:
         raise ConnectionError(f"{have} of {total or 'all'} bytes have arrived")
 
@@ -166,34 +147,31 @@ def unpack(archive, folder, source):
     try:
         with zipfile.ZipFile(archive) as file:
             images, left_out = contents(file.infolist(), os.path.getsize(archive), source)
-            need_room(folder.parent, sum(entry.file_size for entry in images))
-            for entry, (split, image) in tqdm(images.items(), "unpacking", leave=False):
+            need_room(folder.parent, sum(entry.file_size for entry in images.values()))
+            for (split, name), entry in tqdm(images.items(), "unpacking", leave=False):
                 (folder / split).mkdir(parents=True, exist_ok=True)
                 # zipfile hands out no more than the size that was checked
-                with file.open(entry) as packed, open(folder / split / image, "xb") as target:
+                with file.open(entry) as packed, open(folder / split / name, "xb") as target:
                     shutil.copyfileobj(packed, target)
     except InputError:
         raise
-    except FileExistsError as error:
-        raise InputError(f"{source} holds {shown(image)} twice in {split}; name another with "
-                         "--from.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError,
             ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # of the disk; EINVAL: a place before the file's start
         raise InputError(f"{source} is damaged, or not a zip ({error}); get it again, or name "
                          "another with --from.") from error
-    return dict(sorted(Counter(split for split, _ in images.values()).items())), left_out
+    return dict(sorted(Counter(split for split, _ in images).items())), left_out
 
 
 def contents(entries, packed, source):
-    """The images of a zip of so many bytes, {entry: (split, file name)}, and the number of its
+    """The images of a zip of so many bytes, {(split, file name): entry}, and the number of its
     other files. InputError where any entry is unfit, even one to be left out."""
     size = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_FILES or size > min(MAX_BYTES, 2**20 + MAX_RATIO * packed):
         raise InputError(f"{source} would unpack to {len(entries)} files, {mega(size)}, which no "
                          "set of photographs does; name another with --from.")
-    files = {}
+    found = {}  # the images below each folder that holds splits: "horse2zebra", or "" at the top
     for entry in entries:
         *folders, name = entry.filename.removesuffix("/").split("/")
         wrong = ("could lead out of the folder" if {*folders, name} & {"", ".", ".."}
@@ -204,17 +182,18 @@ def contents(entries, packed, source):
         if wrong:
             raise InputError(f"{source}: the entry {entry.filename!r} {wrong}, so nothing was "
                              "unpacked; name another zip with --from.")
-        if not entry.is_dir():
-            files[entry] = (*folders, name)
-    # {("horse2zebra",)}, or {()}; names with a dot in front are hidden, as a Mac's notes ._x.jpg
-    images = {entry: path for entry, path in files.items()
-              if 2 <= len(path) <= 3 and path[-2] in SPLITS and not path[-1].startswith(".")
-              and Path(path[-1]).suffix.lower() in SUFFIXES}
-    tops = {path[:-2] for path in images.values() if path[-2] == "trainA"}
-    # the authors' photographs are called "2010-09-07 12:23:20.jpg", which Windows cannot have
-    images = {entry: (path[-2], path[-1].replace(":", "_")) for entry, path in images.items()
-              if path[:-2] in tops}
-    if len(tops) != 1 or not any(split == "trainB" for split, _ in images.values()):
+        # names with a dot in front are hidden, as a Mac's notes ._x.jpg
+        if (not entry.is_dir() and 1 <= len(folders) <= 2 and folders[-1] in SPLITS
+                and Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")):
+            top = found.setdefault("".join(folders[:-1]), {})
+            # the authors' photographs are called "2010-09-07 12:23:20.jpg"; Windows has no colons
+            key = folders[-1], name.replace(":", "_")
+            if key in top:
+                raise InputError(f"{source} holds {name!r} twice in {key[0]}; name another with "
+                                 "--from.")
+            top[key] = entry
+    tops = [top for top in found.values() if any(split == "trainA" for split, _ in top)]
+    if len(tops) != 1 or not any(split == "trainB" for split, _ in tops[0]):
         raise InputError(f"{source} should hold one folder trainA and one trainB with images; "
                          "name another with --from, laid out as data/README.md shows.")
-    return images, len(files) - len(images)
+    return tops[0], sum(not entry.is_dir() for entry in entries) - len(tops[0])

@@ -10,13 +10,11 @@ distributions of its 2048 features are compared:
 torch-fidelity computes both, an extra: pip install "minicyclegan[fid]".
 """
 
-from contextlib import contextmanager
 from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
-from urllib.error import URLError
 
 import torch
 from tqdm import tqdm
@@ -49,15 +47,22 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
             raise InputError(f"{Path(data) / f'{split}{d}'} holds {len(found)} images, and --fid "
                              f"needs at least {LEAST} of either domain; add some, or score the "
                              "other split with --split.")
-    ways = (("A_to_B", "A", "B", G_AB), ("B_to_A", "B", "A", G_BA))
     protocol = {"generators": str(source), "images": ", ".join(
         f"{len(files[d])} of {split}{d}" for d in "AB") + f" in {data}"}
     with TemporaryDirectory() as root:
+        def write(name, files, generator=None):
+            """Images as the run sees them, or their fakes, to root/name/0.png, 1.png, ..."""
+            Path(root, name).mkdir()
+            for i, file in enumerate(tqdm(files, f"{name} for KID and FID", leave=False, delay=2)):
+                image = to_image(read_square(file, size, channels))
+                image = translate_image(generator, image) if generator else image
+                image.save(Path(root, name, f"{i}.png"))
+
         def compare(one, other, key=""):
-            sizes = [len(list(Path(root, name).iterdir())) for name in (one, other)]
+            least = min(len(list(Path(root, name).iterdir())) for name in (one, other))
             found = torch_fidelity.calculate_metrics(
                 input1=str(Path(root, one)), input2=str(Path(root, other)), fid=True, kid=True,
-                kid_subset_size=min(1000, min(sizes) // 2), save_cpu_ram=True, verbose=False,
+                kid_subset_size=min(1000, least // 2), save_cpu_ram=True, verbose=False,
                 cuda=torch.device(device).type == "cuda",
                 # the features of a folder are computed once, and kept as long as the folder
                 cache_root=str(Path(root, "cache")), input1_cache_name=one, input2_cache_name=other)
@@ -66,32 +71,30 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
                     f"fid{key}": found["frechet_inception_distance"]}
 
         for d in "AB":
-            write(root, f"real_{d}", files[d], size, channels)
-        with downloading():  # before the fakes, which may take long
+            write(f"real_{d}", files[d])
+        try:  # the first to use Inception; before the fakes, which may take long
             nothing = compare("real_A", "real_B", "_nothing")
+        except (OSError, HTTPException, UnpicklingError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
+                raise  # not of a file that broke off
+            raise InputError("--fid downloads the weights of Inception v3 (91 MB) when first used, "
+                             f"which failed ({error}); try again with a connection, or bring "
+                             f"{Path(torch.hub.get_dir(), 'checkpoints', WEIGHTS)} from another "
+                             "machine, in place of what is there.") from error
         scores = {}
-        for way, A, B, generator in ways:
+        for A, B, generator in (("A", "B", G_AB), ("B", "A", G_BA)):
             one, other, protocol[f"real {B}"] = two_real_sets(data, split, B, files[B], files[A])
-            write(root, f"one_{B}", one, size, channels)
-            write(root, f"other_{B}", other, size, channels)
-            write(root, f"fake_{B}", files[A], size, channels, generator)
-            scores[way] = (compare(f"fake_{B}", f"real_{B}") | nothing
-                           | compare(f"one_{B}", f"other_{B}", "_real"))
+            write(f"one_{B}", one)
+            write(f"other_{B}", other)
+            write(f"fake_{B}", files[A], generator)
+            scores[f"{A}_to_{B}"] = (compare(f"fake_{B}", f"real_{B}") | nothing
+                                     | compare(f"one_{B}", f"other_{B}", "_real"))
     protocol |= {
         "resize": f"all to the middle square at {size}×{size}, 8 bits, then 299×299, bilinear",
         "KID": "100 random subsets of half of the images, 1000 at most; ± is their spread",
         "FID": "the fewer the images, the larger: compare it only with FIDs of as many",
         "library": f"torch-fidelity {version('torch-fidelity')}, Inception v3"}
     return scores | {"protocol": protocol}
-
-
-def write(root, name, files, size, channels, generator=None):
-    """Images as the run sees them, or their fakes, to root/name/0.png, 1.png, ..."""
-    Path(root, name).mkdir()
-    for i, file in enumerate(tqdm(files, f"{name} for KID and FID", leave=False, delay=2)):
-        image = to_image(read_square(file, size, channels))
-        image = translate_image(generator, image) if generator else image
-        image.save(Path(root, name, f"{i}.png"))
 
 
 def two_real_sets(data, split, domain, real, fakes):
@@ -108,7 +111,6 @@ def two_real_sets(data, split, domain, real, fakes):
 
 
 def load_library():
-    """The module torch_fidelity, InputError where it is missing or does not work."""
     try:
         import torch_fidelity
         return torch_fidelity
@@ -119,21 +121,6 @@ def load_library():
         raise InputError(f"--fid: torchvision, which torch-fidelity needs, does not fit this torch "
                          f"({str(error).strip().splitlines()[0]}); install both from one place, "
                          "see pytorch.org.") from error
-
-
-@contextmanager
-def downloading():
-    """Where the weights of Inception v3 are first used: InputError where they cannot be had."""
-    try:
-        yield
-    except (URLError, HTTPException, ConnectionError, TimeoutError, UnpicklingError,
-            RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
-            raise  # not of a file that broke off
-        file = Path(torch.hub.get_dir(), "checkpoints", WEIGHTS)
-        raise InputError("--fid downloads the weights of Inception v3 (91 MB) when first used, "
-                         f"which failed ({error}); try again with a connection, or bring {file} "
-                         "from another machine, in place of what is there.") from error
 
 
 def fid_table(scores):

@@ -21,7 +21,7 @@ from .. import cyclegan
 from ..engine.device import pick_device
 from ..engine.errors import InputError
 from . import plots
-from .evaluate import load_both, read_pairs
+from .evaluate import load_both, mean_absolute_error, read_pairs
 
 
 def quantise(images, bits):
@@ -47,8 +47,8 @@ def add_noise(images, sd):
     return images + sd / 127.5 * torch.randn(images.shape, generator=rng)
 
 
-DAMAGE = {  # name: (function, strengths from none to much, what the strength is)
-    "none": (lambda images, _: images, [0], ""),
+CYCLES = ("A → B → A", "B → A → B")
+DAMAGE = {  # name: (function, strengths from little to much, what the strength is)
     "quantise": (quantise, [8, 6, 5, 4, 3, 2, 1], "bits per channel"),
     "blur": (blur, [0, 0.5, 0.75, 1, 1.5, 2, 3, 4], "sigma in pixels"),
     "noise": (add_noise, [0, 1, 2, 4, 8, 16, 32, 64], "standard deviation, 0-255"),
@@ -67,13 +67,13 @@ def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
         return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
 
     rows = []
-    for cycle, G, back, real, truth in (("A → B → A", G_AB, G_BA, real_A, real_B),
-                                        ("B → A → B", G_BA, G_AB, real_B, real_A)):
+    for cycle, G, back, real, truth in ((CYCLES[0], G_AB, G_BA, real_A, real_B),
+                                        (CYCLES[1], G_BA, G_AB, real_B, real_A)):
         fake = apply(G, real)
         for damage, (function, strengths, _) in DAMAGE.items():
             for strength in strengths:
                 rows.append({"cycle": cycle, "damage": damage, "strength": strength} | {
-                    name: 127.5 * (apply(back, function(x, strength)) - real).abs().mean().item()
+                    name: mean_absolute_error(apply(back, function(x, strength)), real)
                     for name, x in (("fake", fake), ("truth", truth))})
     return rows
 
@@ -82,15 +82,12 @@ def curves(rows, path):
     """A panel for each kind of damage; blue A → B → A, orange B → A → B; whole lines the fake,
     dashed ones the truth."""
     figure, axes = plots.plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained", sharey=True)
-    for axis, damage in zip(axes, ("quantise", "blur", "noise"), strict=True):
-        _, strengths, unit = DAMAGE[damage]
-        for cycle, marker in (("A → B → A", "o"), ("B → A → B", "s")):
-            for name, line, fill in (("fake", "-", "full"), ("truth", "--", "none")):
-                axis.plot(range(len(strengths)), [r[name] for r in rows if r["cycle"] == cycle
-                                                  and r["damage"] == damage],
-                          line, marker=marker, fillstyle=fill, markersize=5,
+    for axis, (damage, (_, strengths, unit)) in zip(axes, DAMAGE.items(), strict=True):
+        for cycle in CYCLES:
+            errors = [r for r in rows if (r["cycle"], r["damage"]) == (cycle, damage)]
+            for name, line in (("fake", "o-"), ("truth", "o--")):
+                axis.plot([f"{s:g}" for s in strengths], [r[name] for r in errors], line,
                           color=plots.COLOURS[cycle[0]], label=f"{cycle}, by way of the {name}")
-        axis.set_xticks(range(len(strengths)), [f"{s:g}" for s in strengths])
         axis.set(title=damage, xlabel=unit)
         axis.grid(alpha=0.3)
     axes[0].set(ylabel="error of the way back, 0-255", ylim=(0, None))
@@ -120,15 +117,14 @@ def survival(rows):
     """A sentence for each cycle: what the fake tells that the truth would not, and how much of it
     is left after some damage."""
     text = []
-    for cycle in ("A → B → A", "B → A → B"):
+    for cycle in CYCLES:
         at = {(r["damage"], r["strength"]): r for r in rows if r["cycle"] == cycle}
-        whole = at["none", 0]
-        gain = whole["truth"] - whole["fake"]
-        line = (f"{cycle}: error {whole['fake']:.1f} by way of the fake, {whole['truth']:.1f} by "
-                "way of the true counterpart")
-        if gain > 0:
+        fake, truth = (at["noise", 0][name] for name in ("fake", "truth"))
+        line = (f"{cycle}: error {fake:.1f} by way of the fake, {truth:.1f} by way of the true "
+                "counterpart")
+        if truth > fake:
             line += "; of that gain is left " + ", ".join(
-                f"{(at[key]['truth'] - at[key]['fake']) / gain:.0%} {after}"
+                f"{(at[key]['truth'] - at[key]['fake']) / (truth - fake):.0%} {after}"
                 for key, after in ((("quantise", 8), "in 8 bits"), (("quantise", 3), "in 3 bits"),
                                    (("blur", 2), "after a blur of 2 pixels"),
                                    (("noise", 32), "under noise of 32")))

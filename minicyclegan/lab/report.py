@@ -8,6 +8,7 @@ and escapes whatever text a run folder holds.
 import base64
 import io
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
@@ -28,31 +29,33 @@ def write_report(run):
     InputError where `run` is no run folder, or one of its files is damaged.
     """
     run = Path(run)
-    page = run / "report.html"
-    settings = (read_json(run / "config.json") if (run / "config.json").exists()
-                else load_checkpoint(run)["config"])
+    if (run / "config.json").exists():
+        with reading(run / "config.json") as text:
+            settings = dict(json.loads(text))
+    else:
+        settings = load_checkpoint(run)["config"]
     every = sorted((run / "samples").glob("step_*.png"))
     steps, curves = draw_curves(run / "log.csv")
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               trim_blocks=True, lstrip_blocks=True)
-    text = environment.get_template("report.html").render(
+    page = environment.get_template("report.html").render(
         name=run.resolve().name, settings=settings, step=steps[-1] if steps else 0,
         samples=[(step_of(file), picture(file)) for file in evenly(every, SAMPLES)],
-        samples_in_all=len(every), curves=curves, **scores(run), unpaired=unpaired_scores(run),
+        samples_in_all=len(every), curves=curves, **scores(run),
         by_fid=command("evaluate", run, "--fid"),
         examples=picture(run / "scores.png") if (run / "scores.png").exists() else None)
-    write_whole(page, text.encode())
-    return page
+    write_whole(run / "report.html", page.encode())
+    return run / "report.html"
 
 
-def read_json(file):
+@contextmanager
+def reading(file):
+    """The text of a JSON file; InputError where it, or what is then found in it, is damaged."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is damaged ({error}); remove it, or write it again.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{file} is damaged (no names in it); remove it, or write it again.")
-    return content
+        yield file.read_text(encoding="utf-8")
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"{file} is damaged, or of another version ({error!r}); remove it, or "
+                         "write it again.") from error
 
 
 def evenly(items, count):
@@ -69,8 +72,7 @@ def step_of(file):
 
 def picture(file):
     """An image file as a data URL: WebP, a tenth of the PNG's size."""
-    buffer = io.BytesIO()
-    image = read_image(file)
+    buffer, image = io.BytesIO(), read_image(file)
     image.save(buffer, "WEBP", quality=80, method=2)  # fast
     return data_url("webp", buffer) | {"width": image.width, "height": image.height}
 
@@ -93,30 +95,16 @@ def draw_curves(log):
 
 
 def scores(run):
-    """What scores.json says: the number of images and a table for either direction, (arrow, heads,
-    {answer: texts})."""
-    file = run / "scores.json"
-    if not file.exists():
-        return {"images": 0, "tables": []}
-    found = read_json(file)
-    try:
-        return {"images": found["images"],
-                "tables": [(arrow, *cells(found, way)) for way, arrow in WAYS.items()]}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        again = command("evaluate", run, "--json", file, "--overwrite")
-        raise InputError(f"{file} is damaged, or of another version ({error!r}); write it again: "
-                         f"{again}") from error
-
-
-def unpaired_scores(run):
-    """What the files of `evaluate --fid` say, as texts."""
-    texts = []
+    """What scores.json says, the number of images and a table for either direction, (arrow, heads,
+    {answer: texts}); and what the files of `evaluate --fid` say, as texts."""
+    found = {"images": 0, "tables": [], "unpaired": []}
+    if (run / "scores.json").exists():
+        with reading(run / "scores.json") as text:
+            content = json.loads(text)
+            found |= {"images": content["images"],
+                      "tables": [(arrow, *cells(content, way)) for way, arrow in WAYS.items()]}
     for file in sorted(run.glob("scores_fid*.json")):
         from .fid import fid_table
-        try:
-            texts.append(fid_table(read_json(file)))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{file} is damaged ({error!r}); remove it.") from error
-    return texts
+        with reading(file) as text:
+            found["unpaired"].append(fid_table(json.loads(text)))
+    return found

@@ -41,8 +41,8 @@ def test_a_faint_code_is_found_out():
     real_A, real_B = torch.rand(4, 3, 16, 16) * 2 - 1, torch.full((4, 3, 16, 16), -0.9)
     rows = hiding(Hide(), Find(), real_A, real_B)
     at = {(r["damage"], r["strength"]): r for r in rows if r["cycle"] == "A → B → A"}
-    assert at["none", 0]["fake"] == pytest.approx(0, abs=1e-2)
-    assert at["none", 0]["truth"] == pytest.approx(127.5 / 2, rel=0.1)  # nothing to find there
+    assert at["noise", 0]["fake"] == pytest.approx(0, abs=1e-2)
+    assert at["noise", 0]["truth"] == pytest.approx(127.5 / 2, rel=0.1)  # nothing to find there
     assert at["quantise", 8]["fake"] > 20 and at["noise", 8]["fake"] > 60
     assert at["blur", 2]["fake"] > 50
     a_line, b_line = survival(rows).splitlines()
