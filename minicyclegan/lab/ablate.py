@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, fields
 from itertools import groupby
@@ -118,21 +119,18 @@ def config_of(name, options, common):
 # Training
 
 
-def train_all(runs, jobs):
+def train_all(runs, jobs, cores):
     """Train {run folder: Config}, `jobs` at a time; a run that is done is left alone, one that
-    stopped goes on. Returns 0, or 128 + the signal that stopped it."""
+    stopped goes on. At Ctrl-C and SIGTERM they save and leave."""
     for run, config in runs.items():
         check_run(run, config)
+    waiting = [run for run in runs if not is_done(run)]
     # One thread each is the quickest way to use all cores: threads that share a small network's
     # work wait for each other.
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, cores() // jobs)),
-                                "TQDM_DISABLE": "1"}
-    waiting = [run for run in runs if not is_done(run)]
-    processes, stopped = [], []  # at work; the signals that stopped it
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, cores // jobs)), "TQDM_DISABLE": "1"}
+    processes, stopped = [], threading.Event()
 
     def train(run):
-        if stopped:
-            return
         if not (run / "config.json").exists():  # with its options there, a run can be begun
             run.mkdir(parents=True, exist_ok=True)
             write_json(run / "config.json", asdict(runs[run]))
@@ -141,44 +139,32 @@ def train_all(runs, jobs):
              "--data", runs[run].data, "--device", runs[run].device],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         processes.append(process)
-        if stopped:  # meanwhile
+        if stopped.is_set():  # meanwhile
             process.terminate()
         said = process.communicate()[0].strip()
         processes.remove(process)
-        if process.returncode and not stopped:
+        if process.returncode and not stopped.is_set():
             raise failure(run, process.returncode, said)
 
-    def stop(number, frame=None):
-        again = bool(stopped)
-        stopped.append(number)
-        # A terminal sends Ctrl-C to all of its processes, and told twice they would not save.
-        if number == signal.SIGTERM or again:
-            for process in list(processes):
-                process.terminate()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    threads = ThreadPoolExecutor(jobs)
     try:
-        with ThreadPoolExecutor(jobs) as threads:
-            ends = as_completed([threads.submit(train, run) for run in waiting])
-            try:
-                for end in tqdm(ends, "training", len(runs), initial=len(runs) - len(waiting),
-                                unit="run", dynamic_ncols=True, disable=not waiting):
-                    end.result()
-            except BaseException:
-                stop(signal.SIGTERM)  # the others save, and leave
-                raise
+        ends = as_completed([threads.submit(train, run) for run in waiting])
+        for end in tqdm(ends, "training", len(runs), initial=len(runs) - len(waiting), unit="run",
+                        dynamic_ncols=True, disable=not waiting):
+            end.result()
+    except BaseException as error:
+        stopped.set()
+        # A terminal sends Ctrl-C to all of its processes, and told twice they would not save.
+        for process in [] if isinstance(error, KeyboardInterrupt) else list(processes):
+            process.terminate()
+        threads.shutdown(cancel_futures=True)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            print(f"stopped and saved, {sum(map(is_done, runs))} of {len(runs)} runs are finished; "
+                  "the same command goes on", file=sys.stderr)
+        raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if not stopped:
-        return 0
-    print(f"stopped and saved, {sum(map(is_done, runs))} of {len(runs)} runs are finished; the "
-          "same command goes on", file=sys.stderr)
-    return 128 + stopped[0]
-
-
-def cores():
-    return min(torch.get_num_threads(), allowed_threads())
+        signal.signal(signal.SIGTERM, before)
 
 
 def is_done(run):
@@ -335,7 +321,7 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     jobs      runs at a time; None: one for each core, on a GPU one
     results   folder for runs.csv, table.md, scores.png and samples.png, which are renewed; `out`
               if None
-    Returns 0, or 128 + the signal that stopped it; the same call goes on.
+    Where it was stopped, the same call goes on.
     """
     out, results = Path(out), Path(results or out)
     runs = {out / f"{folder_name(name)}-{seed}": (name, seed, config_of(
@@ -356,9 +342,8 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
         raise InputError(f"{config.data} has 1 pair of test images; at least 2 are needed to see "
                          "whether the fakes differ.")
     device, pairs = pick_device(config.device), list(tests)
-    stopped = train_all(configs, jobs or (cores() if device.type == "cpu" else 1))
-    if stopped:
-        return stopped
+    cores = min(torch.get_num_threads(), allowed_threads())
+    train_all(configs, jobs or (cores if device.type == "cpu" else 1), cores)
 
     same = torch.nn.Identity()  # its scores are those of doing nothing
     scores, lazy, rows, samples = evaluate(same, same, tests)[0], {}, [], {}
@@ -381,4 +366,3 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     sample_sheet(samples, results / "samples.png")
     print(text)
     print(f"all numbers, a figure and samples (seed 0) are in {results}")
-    return 0

@@ -163,8 +163,7 @@ def run_ablate(args):
         if getattr(args, name) is not None and not 1 <= getattr(args, name) <= 1000:
             raise InputError(f"--{name} must be from 1 to 1000, not {getattr(args, name)}.")
     common = {k: getattr(args, k) for k in ("data", "steps", "device") if k in args}
-    return ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results,
-                  **common)
+    ablate(args.out, parse_settings(args.settings), args.seeds, args.jobs, args.results, **common)
 
 
 def run_hiding(args):

@@ -268,6 +268,6 @@ def test_a_run_that_fails_is_named(end, error, message, tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", start)
     config = config_of("a", {}, {})
     with pytest.raises(error, match=re.compile(message, re.S)):
-        train_all({tmp_path / name: config for name in ("b-0", "a-0", "c-0")}, jobs=2)
+        train_all({tmp_path / name: config for name in ("b-0", "a-0", "c-0")}, jobs=2, cores=2)
     assert {Path(run).name for run in started} >= {"a-0", "b-0"}
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
