@@ -7,6 +7,7 @@ Every (setting, seed) is an ordinary run folder, trained by `minicyclegan train`
 own, several at once. Interrupt it when you like: the same command goes on.
 """
 
+import json
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -46,8 +47,6 @@ VARIANTS = {  # section 5.1.4
     "GAN + backward cycle": dict(lambda_cycle_A=0.0),
     "full": {},
 }
-
-
 COLUMNS = {"mae": "error", "mae_animal": "animal", "mae_background": "background", "ssim": "ssim",
            "found": "found"}  # name of a score in evaluate.py: of a column in runs.csv
 
@@ -62,8 +61,10 @@ def parse_settings(texts):
     for text in texts:
         name, colon, options = (part.strip() for part in text.partition(":"))
         options = dict(parse_option(option, text) for option in options.split())
-        if name == "paper":
-            new = {variant: in_use(own | options) for variant, own in VARIANTS.items()}
+        if name == "paper":  # "cycle alone", for one, has no use for the pool's size
+            new = {variant: own | options for variant, own in VARIANTS.items()}
+            new = {variant: {k: v for k, v in own.items() if k not in dict(idle(Config(**own)))}
+                   for variant, own in new.items()}
         elif colon or name in VARIANTS:
             new = {name: VARIANTS.get(name, {}) | options}
         else:
@@ -74,32 +75,24 @@ def parse_settings(texts):
                 raise InputError(f'setting "{text}" has no name; write "NAME: OPTION=VALUE ...".')
             if folder_name(name) in map(folder_name, settings):
                 raise InputError(f'two settings are called "{name}"; give each its own name.')
-            settings[name] = new[name]
+        settings |= new
     return settings
 
 
 def parse_option(option, text):
-    """"width=32" to ("width", 32), as Config has it."""
+    """"width=32" to ("width", 32); whether it can be 32, Config knows."""
     name, equals, value = option.partition("=")
-    name, types = name.replace("-", "_"), {f.name: f.type for f in fields(Config)}
-    if not equals or name not in types:
+    name = name.replace("-", "_")
+    if not equals or name not in asdict(Config()):
         raise InputError(f'setting "{text}": "{option}" is not OPTION=VALUE with an option that '
                          "minicyclegan train --help lists.")
     if name in ("data", "seed", "device"):
         raise InputError(f'setting "{text}": {name} is the same for all; give '
                          f'--{name}{"s" * (name == "seed")} to ablate itself.')
     try:
-        return name, ({"true": True, "false": False}[value.lower()] if types[name] is bool else
-                      types[name](value))
-    except (KeyError, ValueError):
-        raise InputError(f'setting "{text}": {name} cannot be {value}; it is of type '
-                         f"{types[name].__name__}.") from None
-
-
-def in_use(options):
-    """Without those that others switch off: "cycle alone" has no use for the pool's size."""
-    off = [name for name, _ in idle(Config(**options))]
-    return {name: value for name, value in options.items() if name not in off}
+        return name, json.loads(value)  # numbers, true and false
+    except ValueError:
+        return name, value
 
 
 def folder_name(name):

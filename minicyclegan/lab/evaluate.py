@@ -131,10 +131,8 @@ def colours(image):
 
 
 def symptom(real, fake):
-    """What looks wrong with fakes, and what helps: one sentence for people, or None.
-
-    real, fake  tensors (N, C, H, W) in [-1, 1]: what went into a generator, what came out
-    """
+    """What looks wrong with fakes, and what helps: one sentence for people, or None. Tensors
+    (N, C, H, W) in [-1, 1]: what went into a generator, what came out."""
     spread = fake.std(dim=(1, 2, 3))
     if (spread < 0.05).float().mean() > 0.5:  # of a range of 2
         colour = "black" if fake.mean() < -0.9 else "of one flat colour"
@@ -206,9 +204,8 @@ def table(scores):
 
 
 def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
-    """Evaluate; write the scores as JSON (unless `json_file` is None) and a picture (unless
-    it is None) of the best, the median and the worst image of either direction. Returns the table
-    as a text."""
+    """Evaluate; write the scores as JSON, and a picture of the best, the median and the worst image
+    of either direction, unless the file is None. Returns the table as a text."""
     scores, examples = evaluate(G_AB, G_BA, pairs, device)
     if json_file:
         write_json(json_file, scores)
@@ -236,10 +233,6 @@ def write_csv(file, rows):
     writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
                      for row in rows)
     write_whole(file, text.getvalue().encode())
-
-
-# From files
-
 
 def load_both(path, device="cpu", make_model=cyclegan.make_model):
     """G_AB, G_BA and their Config, of a run folder, a checkpoint or an export; make_model as in

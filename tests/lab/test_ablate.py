@@ -45,8 +45,6 @@ def test_settings():
 @pytest.mark.parametrize("texts, message", [
     (["fast"], 'setting "fast" is neither paper nor one of cycle alone, .*NAME: OPTION=VALUE'),
     (["a: speed=2"], '"speed=2" is not OPTION=VALUE'), (["a: width"], '"width" is not OPTION=VAL'),
-    (["a: width=big"], "width cannot be big; it is of type int"),
-    (["a: flip=maybe"], "flip cannot be maybe; it is of type bool"),
     ([": width=8"], "has no name"), (["paper", "Full: width=8"], 'two settings are called "Full"'),
     (["a: seed=3"], "seed is the same for all; give --seeds"),
     (["a: data=x"], "data is the same for all; give --data"),
@@ -59,8 +57,15 @@ def test_settings_that_cannot_be(texts, message):
 def test_epochs_take_the_place_of_steps():
     assert config_of("a", dict(epochs=2), dict(steps=9)).steps == 0
     assert config_of("a", {}, dict(steps=9)).steps == 9
-    with pytest.raises(InputError, match='setting "a": --upsample has no effect with'):
-        config_of("a", dict(upsample="transpose"), {})
+
+
+@pytest.mark.parametrize("option, message", [
+    ("upsample=transpose", "--upsample has no effect with"), ("width=NaN", "type int, not nan"),
+    ("width=big", "--width must be of type int, not 'big'"), ("lr=1e999", "--lr must be finite"),
+    ("flip=maybe", "--flip must be of type bool, not 'maybe'")])
+def test_values_that_cannot_be(option, message):
+    with pytest.raises(InputError, match=f'setting "a": .*{message}'):
+        config_of("a", parse_settings([f"a: {option}"])["a"], {})
 
 
 def test_checkerboards_show_at_the_nyquist_frequencies():
