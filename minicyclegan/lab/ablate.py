@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 
 import torch
 from tqdm import tqdm
@@ -260,31 +260,6 @@ def table(rows, lazy):
     return "\n".join(f"| {' | '.join(line)} |" if line else "" for line in lines)
 
 
-def draw_scores(rows, lazy, path):
-    """A panel for each direction, a line for each setting: a mark for each run's error, a bar at
-    their median, the lazy answers dashed. Errors far beyond doing nothing's are drawn at the edge,
-    or they would crowd all others together."""
-    settings = by_setting(rows)
-    figure, axes = plots.plt.subplots(1, 2, figsize=(9, 1.5 + 0.36 * len(settings)), sharey=True,
-                                      layout="constrained")
-    for axis, (way, arrow) in zip(axes, WAYS.items(), strict=True):
-        edge = 1.25 * lazy["nothing"][f"error_{way}"]
-        for y, runs in enumerate(settings.values()):
-            values = [min(edge, run[f"error_{way}"]) for run in runs]
-            axis.plot(values, [y] * len(values), "o", alpha=0.7, color=plots.COLOURS[way[-1]],
-                      clip_on=False)
-            axis.plot([median(values)] * 2, [y - 0.3, y + 0.3], color="black")
-        for (answer, numbers), shade in zip(lazy.items(), ("0", "0.5", "0.75"), strict=False):
-            if f"error_{way}" in numbers:
-                axis.axvline(numbers[f"error_{way}"], color=shade, ls="--", label=answer)
-        axis.set(title=arrow, xlim=(0, edge), xlabel=f"error; {edge:.0f} and more at the edge",
-                 yticks=range(len(settings)), yticklabels=settings,
-                 ylim=(len(settings) - 0.4, -0.6))  # the first on top
-        axis.grid(axis="x", alpha=0.3)
-    axes[1].legend(title="lazy answers", fontsize=8)
-    plots.finish(figure, path)
-
-
 def few(examples, count=3):
     """Some of the examples of one direction, the same for every run: [(real, fake, truth), ...]."""
     examples = sorted(examples, key=lambda row: row[1])
@@ -312,8 +287,7 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
 
     settings  {name: options of Config}; common  options of all of them: data, steps, device
     jobs      runs at a time; None: one for each core, on a GPU one
-    results   folder for runs.csv, table.md, scores.png and samples.png, which are renewed; `out`
-              if None
+    results   folder for runs.csv, table.md and samples.png, which are renewed; `out` if None
     Where it was stopped, the same call goes on.
     """
     out, results = Path(out), Path(results or out)
@@ -355,7 +329,6 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     text = table(rows, lazy)
     write_whole(results / "table.md", text.encode())
     write_csv(results / "runs.csv", rows)
-    draw_scores(rows, lazy, results / "scores.png")
     sample_sheet(samples, results / "samples.png")
     print(text)
-    print(f"all numbers, a figure and samples (seed 0) are in {results}")
+    print(f"all numbers, and samples (seed 0), are in {results}")
