@@ -62,9 +62,9 @@ def test_stripes_are_few_and_wide():
     """Along the line of the trunk, a zebra goes from light to dark and back a few times only, and
     a horse shows where thigh and shoulder end: that is what tells where the stripes belong."""
     for scene in scenes:
-        animal = array(mask(scene, 256)) == 255
-        row = animal[: round(256 * scene.ground)].sum(axis=1).argmax()  # the longest: the trunk
-        zebra, horse = (array(draw(scene, d, 256)).mean(-1)[row][animal[row]] for d in "BA")
+        animal = array(mask(scene, 128)) == 255
+        row = animal[: round(128 * scene.ground)].sum(axis=1).argmax()  # the longest: the trunk
+        zebra, horse = (array(draw(scene, d, 128)).mean(-1)[row][animal[row]] for d in "BA")
         dark = zebra < 100
         assert 2 <= (dark[1:] != dark[:-1]).sum() <= 14
         assert np.ptp(np.percentile(horse, [10, 90])) > 3  # of 255
