@@ -232,10 +232,6 @@ def nyquist_energy(images):
 # Tables and pictures
 
 
-def by_setting(rows):
-    return {name: list(runs) for name, runs in groupby(rows, lambda row: row["setting"])}
-
-
 def table(rows, lazy):
     """A Markdown table for each direction: mean ± standard deviation over the seeds.
 
@@ -249,7 +245,8 @@ def table(rows, lazy):
         return " ± ".join(f"{number:.{digits}f}" for number in (
             [mean(values), stdev(values)] if len(values) > 1 else values))
 
-    settings = by_setting(rows) | {f"lazy: {answer}": [row] for answer, row in lazy.items()}
+    settings = {name: list(runs) for name, runs in groupby(rows, lambda row: row["setting"])}
+    settings |= {f"lazy: {answer}": [row] for answer, row in lazy.items()}
     lines = []
     for way, arrow in WAYS.items():
         keys = [key for key in rows[0] if key.endswith((way, f"reconstruction_{way[0]}"))]
@@ -291,10 +288,10 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
     Where it was stopped, the same call goes on.
     """
     out, results = Path(out), Path(results or out)
-    runs = {out / f"{folder_name(name)}-{seed}": (name, seed, config_of(
-        name, options, common | {"seed": seed}))
-        for seed in range(seeds) for name, options in settings.items()}
-    configs = {run: config for run, (_, _, config) in runs.items()}
+    runs = {(name, seed): out / f"{folder_name(name)}-{seed}"
+            for name in settings for seed in range(seeds)}
+    configs = {run: config_of(name, settings[name], common | {"seed": seed})
+               for (name, seed), run in sorted(runs.items(), key=lambda item: item[0][1])}
     if len({(c.size, c.channels) for c in configs.values()}) > 1:
         raise InputError("the settings have images of different sizes or channels, which cannot be "
                          "compared with each other; call ablate once for each.")
@@ -318,12 +315,11 @@ def ablate(out, settings, seeds=3, jobs=None, results=None, **common):
         for answer, own in scores[way].items():
             lazy.setdefault(answer, {}).update(columns(own, way))
     del lazy["ours"]
-    for run, (name, seed, _) in tqdm(runs.items(), "measuring", leave=False, delay=2):
+    for (name, seed), run in tqdm(runs.items(), "measuring", leave=False, delay=2):
         G_AB, G_BA, _ = load_both(run, device)
         numbers, examples = measure(G_AB, G_BA, pairs, device)
         rows.append({"setting": name, "seed": seed} | numbers)
         samples.setdefault(name, [few(examples[way]) for way in WAYS])  # of seed 0
-    rows.sort(key=lambda row: list(settings).index(row["setting"]))
 
     results.mkdir(parents=True, exist_ok=True)
     text = table(rows, lazy)

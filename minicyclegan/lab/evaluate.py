@@ -178,15 +178,16 @@ def evaluate(G_AB, G_BA, pairs, device="cpu"):
 def cells(scores, way):
     """The table of one direction as texts: the heads of its columns, and {answer: texts}. A * is
     behind a score of ours that no lazy answer reaches."""
-    names = [name for name in MEASURES if name in scores[way]["ours"]]
-    rows = {answer: [f"{row[name]:.{MEASURES[name][1]}f}" for name in names]
-            for answer, row in scores[way].items()}
-    for i, name in enumerate(names):
+    ours, *lazy = scores[way].values()
+    names = [name for name in MEASURES if name in ours]
+
+    def best(name):
         sign = -1 if name.startswith("mae") else 1  # of an error, less is better
-        lazy = max(sign * row[name] for answer, row in scores[way].items() if answer != "ours")
-        for answer, row in rows.items():
-            row[i] += "*" if answer == "ours" and sign * scores[way][answer][name] > lazy else " "
-    return [MEASURES[name][0] for name in names], rows
+        return all(sign * ours[name] > sign * row[name] for row in lazy)
+
+    return [MEASURES[name][0] for name in names], {
+        answer: [f"{row[name]:.{MEASURES[name][1]}f}" + " *"[row is ours and best(name)]
+                 for name in names] for answer, row in scores[way].items()}
 
 
 def table(scores):
