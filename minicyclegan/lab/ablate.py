@@ -23,21 +23,13 @@ from statistics import mean, stdev
 import torch
 from tqdm import tqdm
 
-from ..config import FREE, TOY, Config, as_config, idle, make_config
+from ..config import FREE, TOY, Config, as_config, dashed, idle, make_config
 from ..engine.checkpoint import write_whole
 from ..engine.device import allowed_threads, pick_device
 from ..engine.errors import InputError
 from ..engine.run import stored
 from . import plots
-from .evaluate import (
-    WAYS,
-    evaluate,
-    load_both,
-    mean_absolute_error,
-    read_pairs,
-    write_csv,
-    write_json,
-)
+from .evaluate import WAYS, evaluate, load_both, mean_absolute_error, read_pairs, write_csv
 from .toy import toy_set
 
 VARIANTS = {  # section 5.1.4
@@ -124,12 +116,8 @@ def train_all(runs, jobs, cores):
     processes, stopped = [], threading.Event()
 
     def train(run):
-        if not (run / "config.json").exists():  # with its options there, a run can be begun
-            run.mkdir(parents=True, exist_ok=True)
-            write_json(run / "config.json", asdict(runs[run]))
         process = subprocess.Popen(
-            [sys.executable, "-m", "minicyclegan", "train", "--resume", str(run),
-             "--data", runs[run].data, "--device", runs[run].device],
+            [sys.executable, "-m", "minicyclegan", "train", *words(run, runs[run])],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         processes.append(process)
         if stopped.is_set():  # meanwhile
@@ -175,6 +163,18 @@ def check_run(run, config):
         if name not in FREE and there[name] != value:
             raise InputError(f"{run} was trained with {name} {there[name]}, not {value}; choose "
                              "another --out, or another name for the setting.")
+
+
+def words(run, config):
+    """The options of `minicyclegan train` that begin a run, or go on with it."""
+    if (run / "config.json").exists():
+        return ["--resume", str(run), "--data", config.data, "--device", config.device]
+    usual = asdict(Config())
+    new = {dashed(name): value for name, value in asdict(config).items() if value != usual[name]
+           and not (name == "steps" and config.epochs)}  # then they are 0, nothing to ask for
+    return ["--out", str(run), *(
+        f"--{name}={value}" if type(value) is not bool else f"--{name}" if value else f"--no-{name}"
+        for name, value in new.items())]
 
 
 def failure(run, code, said):

@@ -100,7 +100,7 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
 def two_real_sets(data, split, domain, real, fakes):
     """Two lists of real images of a domain, and what they are: as many of the other split as there
     are fakes, against `real`; where that split has too few, `real` in two halves."""
-    other = {"test": "train", "train": "test"}[split]
+    other = "train" if split == "test" else "test"
     folder = Path(data) / f"{other}{domain}"
     found = list_images(folder) if folder.is_dir() else []
     if len(found) < LEAST:

@@ -69,12 +69,12 @@ def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
     rows = []
     for cycle, G, back, real, truth in ((CYCLES[0], G_AB, G_BA, real_A, real_B),
                                         (CYCLES[1], G_BA, G_AB, real_B, real_A)):
-        fake = apply(G, real)
+        inputs = {"fake": apply(G, real), "truth": truth}
         for damage, (function, strengths, _) in DAMAGE.items():
             for strength in strengths:
                 rows.append({"cycle": cycle, "damage": damage, "strength": strength} | {
                     name: mean_absolute_error(apply(back, function(x, strength)), real)
-                    for name, x in (("fake", fake), ("truth", truth))})
+                    for name, x in inputs.items()})
     return rows
 
 

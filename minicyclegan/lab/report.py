@@ -40,7 +40,8 @@ def write_report(run):
                               trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("report.html").render(
         name=run.resolve().name, settings=settings, step=steps[-1] if steps else 0,
-        samples=[(step_of(file), picture(file)) for file in evenly(every, SAMPLES)],
+        samples=[(file.stem.removeprefix("step_").lstrip("0"), picture(file))
+                 for file in evenly(every, SAMPLES)],
         samples_in_all=len(every), curves=curves, **scores(run),
         by_fid=command("evaluate", run, "--fid"),
         examples=picture(run / "scores.png") if (run / "scores.png").exists() else None)
@@ -63,11 +64,6 @@ def evenly(items, count):
     if len(items) <= count:
         return items
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
-
-
-def step_of(file):
-    digits = file.stem.removeprefix("step_")
-    return int(digits) if digits.isdecimal() else digits
 
 
 def picture(file):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ import torch
 from conftest import OPTIONS, TINY
 
 from minicyclegan import InputError, read_image
-from minicyclegan.__main__ import main
+from minicyclegan.__main__ import main, parser
+from minicyclegan.config import make_config
 from minicyclegan.engine.checkpoint import load_checkpoint
 from minicyclegan.lab.ablate import (
     VARIANTS,
@@ -24,6 +26,7 @@ from minicyclegan.lab.ablate import (
     parse_settings,
     table,
     train_all,
+    words,
 )
 
 TINY_TEXT = " ".join(f"{k}={v}" for k, v in TINY.items() if k != "device")
@@ -66,6 +69,19 @@ def test_epochs_take_the_place_of_steps():
 def test_values_that_cannot_be(option, message):
     with pytest.raises(InputError, match=f'setting "a": .*{message}'):
         config_of("a", parse_settings([f"a: {option}"])["a"], {})
+
+
+def test_a_run_is_begun_with_its_options(tmp_path):
+    """As the command line reads them, whatever they are; one that exists goes on."""
+    for options in ({}, dict(epochs=2, flip=False, skip_bad=True, lr=3e-4, init="-x", size=32),
+                    dict(generator="resnet", upsample="transpose", device="cpu", seed=3)):
+        config = config_of("a", options, dict(data="some where"))
+        args = parser().parse_args(["train", *words(tmp_path, config)])
+        assert args.out == tmp_path
+        named = {k: v for k, v in vars(args).items() if k in asdict(config)}
+        assert make_config("toy", **named) == config
+    (tmp_path / "config.json").write_text("")
+    assert words(tmp_path, config)[:3] == ["--resume", str(tmp_path), "--data"]
 
 
 def test_checkerboards_show_at_the_nyquist_frequencies():
@@ -264,14 +280,14 @@ def test_a_run_that_fails_is_named(end, error, message, tmp_path, monkeypatch):
     started, Popen = [], subprocess.Popen
 
     def start(words, **settings):
-        started.append(words[5])
-        script = (f"echo x; echo minicyclegan train: no.; {end}" if "a-0" in words[5] else
-                  "exec sleep 60")
+        run = Path(words[5]).name
+        started.append(run)
+        script = f"echo x; echo minicyclegan train: no.; {end}" if run == "a-0" else "exec sleep 60"
         return Popen(["sh", "-c", script], **settings)
 
     monkeypatch.setattr(subprocess, "Popen", start)
     config = config_of("a", {}, {})
     with pytest.raises(error, match=re.compile(message, re.S)):
         train_all({tmp_path / name: config for name in ("b-0", "a-0", "c-0")}, jobs=2, cores=2)
-    assert {Path(run).name for run in started} >= {"a-0", "b-0"}
+    assert {"a-0", "b-0"} <= set(started) and not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
