@@ -42,9 +42,16 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-import psutil
-from IPython.core.inputtransformer2 import TransformerManager
+try:
+    import nbformat
+    import nbval  # noqa: F401  it is pytest's plugin that runs the cells
+    import psutil
+    import pytest
+    from IPython.core.inputtransformer2 import TransformerManager
+except ModuleNotFoundError as missing:
+    print(f"check.py: Python has no {missing.name} here; pip install nbval torch numpy pillow "
+          "matplotlib.", file=sys.stderr)
+    sys.exit(2)
 
 LARGEST_NOTEBOOK = 25_000_000  # bytes: pictures in the outputs take room
 LARGEST_ANSWER = 100_000  # characters
@@ -243,7 +250,7 @@ def looks_around(source):
                      node.value if isinstance(node, ast.Constant) and isinstance(
                          node.value, str) else None}
         if names & LOOKS_AROUND:
-            return (names & LOOKS_AROUND).pop()
+            return min(names & LOOKS_AROUND)
     return ""
 
 
@@ -383,8 +390,8 @@ def canary(test):
 class Recorder:
     """A pytest plugin: tells the grader what nbval finds, cell by cell."""
 
-    def __init__(self, say, most):
-        self.say, self.most = say, most  # most: seconds for a cell, with what nbval waits for
+    def __init__(self, say, seconds):
+        self.say, self.seconds = say, seconds
         self.stopped = set()  # notebooks in which a cell hung
 
     def pytest_collection_finish(self, session):
@@ -392,11 +399,10 @@ class Recorder:
             file.unlink()  # it has been read; the tests in it are not for the kernel
 
     def pytest_runtest_setup(self, item):
-        import pytest
-
         if item.path in self.stopped:
             pytest.skip()  # nothing after that says anything about the student's work
 
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
         """nbval sees an error where IPython shows one, which it does not for a BdbQuit, a
         UsageError, an ExceptionGroup: so the kernel's reply has to say "ok" too. And nbval waits
@@ -418,7 +424,7 @@ class Recorder:
         # a test does not go into the history, `In`, where an answer could read it
         kernel.kc.execute = lambda *args, **named: execute(
             *args, **named | {"store_history": False})
-        watch = threading.Timer(self.most, stop)
+        watch = threading.Timer(self.seconds + 10, stop)  # with what nbval itself waits for
         watch.start()
         try:
             yield
@@ -429,6 +435,7 @@ class Recorder:
         if replies and replies[-1].get("status") != "ok":
             raise RuntimeError(f"{replies[-1].get('ename')}: {replies[-1].get('evalue')}")
 
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
         report = yield
         if report.when == "setup" and report.failed:
@@ -441,8 +448,10 @@ class Recorder:
             found = [o for o in item.test_outputs or [] if o.output_type == "error"]
             error = f"{found[0].ename}: {found[0].evalue}" if found else str(call.excinfo.value)
             line = failing_line(found[0].traceback) if found else ""
-        hung = ("time" if item.parent.timed_out or item.late else
-                "" if item.parent.kernel.is_alive() else "end")
+        hung = ""
+        if item.parent.timed_out or item.late or not item.parent.kernel.is_alive():
+            # nbval says that time is up where a kernel is gone, too
+            hung = "time" if call.duration >= self.seconds else "end"
         if hung:
             self.stopped.add(item.path)
         # An XPASS is no pass: nbval expects what follows a time-out to fail.
@@ -483,17 +492,12 @@ def run_notebooks():
     The kernels, and so the student's code, inherit neither stdin nor stdout: they can't write
     results. A container can do this in the grader's place.
     """
-    import matplotlib
-    import pytest
-
     request = json.load(sys.stdin)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")  # a duplicate is not inherited
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     limit(request["memory"])
-    for name in ("pytest_runtest_call", "pytest_runtest_makereport"):
-        setattr(Recorder, name, pytest.hookimpl(wrapper=True)(getattr(Recorder, name)))
 
     def say(**event):
         print(json.dumps(event), file=channel, flush=True)
@@ -506,7 +510,7 @@ def run_notebooks():
         os.chdir(scratch)
         fonts = Path(scratch, "matplotlib")
         fonts.mkdir()  # matplotlib lists the machine's fonts once, which can take half a minute
-        for known in Path(matplotlib.get_cachedir()).glob("fontlist*.json"):
+        for known in Path.home().glob(".*/matplotlib/fontlist*.json"):
             shutil.copy(known, fonts)
         os.environ |= {"HOME": scratch, "TMPDIR": scratch, "IPYTHONDIR": scratch,
                        "JUPYTER_CONFIG_DIR": scratch, "JUPYTER_RUNTIME_DIR": scratch,
@@ -518,7 +522,7 @@ def run_notebooks():
                      f"--nbval-cell-timeout={request['cell_timeout']:g}",
                      f"--rootdir={scratch}", "-c", os.devnull, "--noconftest",
                      "-p", "no:cacheprovider"],
-                    plugins=[Recorder(say, request["cell_timeout"] + 10)])
+                    plugins=[Recorder(say, request["cell_timeout"])])
 
 
 def kill(processes):

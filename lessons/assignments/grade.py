@@ -154,12 +154,12 @@ def write(path, text):
     os.replace(part, path)
 
 
-def as_csv(columns, rows):
-    """CSV text; a value that a spreadsheet would take for a formula gets an apostrophe."""
+def as_csv(columns, rows, formula="'"):
+    """CSV text; what a spreadsheet would take for a formula gets an apostrophe in front."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(
-        [[f"'{value}" if str(value).startswith(("=", "+", "-", "@")) else value for value in row]
-         for row in [columns, *rows]])
+        [[f"{formula}{value}" if str(value).startswith(("=", "+", "-", "@")) else value
+          for value in row] for row in [columns, *rows]])
     return buffer.getvalue()
 
 
@@ -536,11 +536,12 @@ def write_reports(out, master, results, roster):
                 lost = [f"{q['title'] or q['name']}: {number(q['points'])} of "
                         f"{number(q['out_of'])}. {q['message']}" for q in result["questions"]
                         if q["points"] < q["out_of"]]
+                # on one line, and without what PHP takes for an escape
+                text = " ".join(" ".join(lost).replace("\\", "/").split())
                 row = row | {"Grade": number(result["points"])} | (
-                    {"Feedback comments": " ".join(" ".join(lost).split())}
-                    if "Feedback comments" in row else {})
+                    {"Feedback comments": text} if "Feedback comments" in row else {})
             rows.append(row)
-        write(out / "gradebook.csv", as_csv(list(rows[0]), [row.values() for row in rows]))
+        write(out / "gradebook.csv", as_csv(rows[0], [row.values() for row in rows], formula=""))
 
 
 def write_by_hand(out, master, results, given):

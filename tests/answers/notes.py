@@ -46,7 +46,7 @@ IDEAS = {  # what to talk about when a question went badly
     "a3-values": "Let your own functions check the numbers.",
     "a4-six-images": "Draw the two triangles of lesson 06, and write the six names into them.",
     "a4-generator-loss": "Make all but one of the six images perfect: what is left of the sum?",
-    "a4-discriminator-loss": "Who must not learn from this loss, and where is the gradient stopped?",
+    "a4-discriminator-loss": "Who must not learn from this loss, and where does its gradient stop?",
     "a4-step": "Write down, line by line, which gradients are 0, old or new.",
     "a4-average": "What is a parameter, what is a buffer, and which of them is trained?",
     "a4-diversity": "Three plain images, -1, 0 and 1: how many pairs are there?",
