@@ -27,6 +27,7 @@ import contextlib
 import json
 import logging
 import os
+import queue
 import re
 import secrets
 import shlex
@@ -408,16 +409,24 @@ class Recorder:
         UsageError, an ExceptionGroup: so the kernel's reply has to say "ok" too. And nbval waits
         for the end of the output, which may never come."""
         self.say(start=item.path.stem, **item.cell.metadata)
-        kernel, replies, late = item.parent.kernel, [], []
+        kernel, replies, item.hung = item.parent.kernel, [], ""
         get_shell_msg, execute = kernel.kc.get_shell_msg, kernel.kc.execute
 
-        def noted(*args, **named):
-            message = get_shell_msg(*args, **named)
-            replies.append(message["content"])
-            return message
+        def noted(*args, timeout=None, **named):
+            end = time.monotonic() + (timeout or 0)
+            while True:  # second by second: nbval alone would wait on for a kernel that is gone
+                try:
+                    left = None if timeout is None else min(1, max(0, end - time.monotonic()))
+                    message = get_shell_msg(*args, timeout=left, **named)
+                    replies.append(message["content"])
+                    return message
+                except queue.Empty:
+                    item.hung = "" if kernel.is_alive() else "end"
+                    if item.hung or time.monotonic() >= end:
+                        raise
 
         def stop():
-            late.append(True)
+            item.hung = "time"
             kill(psutil.Process().children(recursive=True))
 
         kernel.kc.get_shell_msg = noted
@@ -431,7 +440,6 @@ class Recorder:
         finally:
             watch.cancel()
             kernel.kc.get_shell_msg, kernel.kc.execute = get_shell_msg, execute
-            item.late = bool(late)
         if replies and replies[-1].get("status") != "ok":
             raise RuntimeError(f"{replies[-1].get('ename')}: {replies[-1].get('evalue')}")
 
@@ -448,10 +456,8 @@ class Recorder:
             found = [o for o in item.test_outputs or [] if o.output_type == "error"]
             error = f"{found[0].ename}: {found[0].evalue}" if found else str(call.excinfo.value)
             line = failing_line(found[0].traceback) if found else ""
-        hung = ""
-        if item.parent.timed_out or item.late or not item.parent.kernel.is_alive():
-            # nbval says that time is up where a kernel is gone, too
-            hung = "time" if call.duration >= self.seconds else "end"
+        hung = item.hung or ("time" if item.parent.timed_out else
+                             "" if item.parent.kernel.is_alive() else "end")
         if hung:
             self.stopped.add(item.path)
         # An XPASS is no pass: nbval expects what follows a time-out to fail.
@@ -695,11 +701,16 @@ class Work:
                  and self.found.get(q.name, ("",))[0] != UNANSWERED]
         if not again or len(self.asked) == 1 and not self.submission.own:
             return
-        notebooks = [assemble(self.master, self.submission, [q], alone=True) for q in again]
-        for q, cells in zip(again, self.execute(notebooks)[0], strict=True):
-            self.judge([q], cells)
-            if cells and cells[-1]["hung"]:
-                self.report_hung(q, cells[-1])
+        while again:
+            notebooks = [assemble(self.master, self.submission, [q], alone=True) for q in again]
+            results, out_of_time = self.execute(notebooks)
+            for q, cells in zip(again, results, strict=True):
+                self.judge([q], cells)
+                if cells and cells[-1]["hung"]:
+                    self.report_hung(q, cells[-1])
+            # where one has killed even the runner, the others are still to be asked
+            again = [q for q, cells in zip(again, results, strict=True)
+                     if not cells and not out_of_time]
 
     def report_hung(self, q, cell):
         text = (f"it ran longer than {self.grader.limits.cell:g} seconds: a loop without an end?"
