@@ -5,19 +5,17 @@ lab/commands.py, which is only loaded where one of them is asked for.
 """
 
 import argparse
-import os
 import sys
-import time
-import warnings
 from dataclasses import fields
 from pathlib import Path
 
 from . import __version__
-from .config import PRESETS, Config, dashed, make_config
+from .config import PRESETS, Config, make_config
 from .engine import parallel
-from .engine.device import out_of_memory
 from .engine.errors import InputError, command
+from .engine.options import dashed
 from .engine.pretrained import export_generators, shipped_models
+from .engine.terminal import Parser, guarded, quieten
 from .train import resume, train
 from .translate import ARCHITECTURE, AUTHORS, load_networks, translate
 
@@ -29,26 +27,6 @@ LAB = {  # in lab/commands.py
     "draw": "draw the toy set: horses, zebras, and their counterparts",
     "download": "download and unpack one of the paper's data sets",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage lines."""
-
-    def __init__(self, **settings):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter,
-                         allow_abbrev=False, **settings)
-
-    def parse_args(self, arguments=None):
-        args, more = self.parse_known_args(arguments)
-        # argparse fills a list from one place alone, and RUN --to B INPUT has two
-        if more and "paths" in args and not any(word.startswith("-") for word in more):
-            args.paths += more
-        elif more:
-            self.error(f"unrecognized arguments: {' '.join(more)}")
-        return args
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
 def parser(lab=False):
@@ -193,36 +171,10 @@ def check_new(args, *files):
 
 def main(arguments=None):
     """Run a command. Returns the exit code: 0, 2 for input that cannot be used, 128 + signal."""
-    os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files: no window system is needed
-    # Oddities inside an image and letters that the font lacks: nothing that a user could mend.
-    warnings.filterwarnings("ignore", module="PIL")
-    warnings.filterwarnings("ignore", "Glyph .* missing")
-    for stream in (sys.stdout, sys.stderr):  # odd file names must not stop what prints them
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    quieten()
     arguments = sys.argv[1:] if arguments is None else [str(word) for word in arguments]
     args = parser(lab=bool(arguments) and arguments[0] in LAB).parse_args(arguments)
-    say = f"minicyclegan {args.command}:"
-    try:
-        return args.run(args) or 0
-    except InputError as error:
-        if parallel.rank():  # process 0 most likely says the same, and torchrun ends this one
-            time.sleep(5)
-        print(say, error, file=sys.stderr)
-        return 2
-    except OSError as error:  # a full disk, a folder that may not be written to
-        print(f"{say} {error.filename or 'a file'} could not be read or written "
-              f"({error.strerror or error}).", file=sys.stderr)
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        print(f"{say} there is not enough memory for this; close other programs, or use smaller "
-              "images.", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{say} interrupted.", file=sys.stderr)
-        return 130
+    return guarded(args.command, lambda: args.run(args))
 
 
 if __name__ == "__main__":

@@ -3,22 +3,17 @@
 The command line makes its options of these, and a run folder keeps them in config.json.
 """
 
-import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 from .discriminator import Discriminator
 from .engine.device import seeded
-from .engine.errors import InputError, shown
+from .engine.errors import InputError
+from .engine.options import check_options, dashed, option
 
 TOY = "data/toy"
 
 # What may change when a run is resumed: none of it changes what is learned or logged.
 FREE = ("data", "device", "compile", "workers", "sample_every", "save_seconds", "keep_every")
-
-
-def option(default, help, choices=None, least=None, most=None):
-    return field(default=default, metadata=dict(help=help, choices=choices, least=least,
-                                                most=most))
 
 
 @dataclass
@@ -78,23 +73,7 @@ class Config:
     keep_every: int = option(0, "keep the generators of every so many steps; 0: none", least=0)
 
     def __post_init__(self):
-        for f in fields(self):
-            flag, value, rule = f"--{dashed(f.name)}", getattr(self, f.name), f.metadata
-            if f.type is float and type(value) is int:
-                value = float(value)
-                setattr(self, f.name, value)
-            if type(value) is not f.type:
-                raise InputError(f"{flag} must be of type {f.type.__name__}, not "
-                                 f"{shown(repr(value))}.")
-            if rule["choices"] and value not in rule["choices"]:
-                raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
-                                 f"not {value!r}.")
-            if rule["least"] is not None and not value >= rule["least"]:  # also not a number
-                raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
-            if rule["most"] is not None and value > rule["most"]:
-                raise InputError(f"{flag} must be at most {rule['most']}, not {value}.")
-            if value == math.inf:
-                raise InputError(f"{flag} must be finite.")
+        check_options(self)
         if self.epochs and self.steps:
             raise InputError("--epochs and --steps both say how long to train; give one of them.")
         if not self.epochs and not self.steps:
@@ -151,10 +130,6 @@ def idle(config):
     if not config.lambda_cycle_A and not (config.model == "cyclegan" and config.lambda_cycle_B):
         for name in ("reconstruction", "lambda_identity"):
             yield name, "without a cycle weight"
-
-
-def dashed(name):
-    return name.replace("_", "-")
 
 
 def as_config(options, source):

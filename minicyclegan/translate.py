@@ -22,6 +22,7 @@ from .engine.images import (
     to_image,
     to_tensor,
 )
+from .engine.parallel import say
 from .engine.pretrained import load_reference, reference_config
 from .engine.targets import find_targets, fitting, save_image
 from .generator import Generator
@@ -60,7 +61,7 @@ def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
     of the authors holds one direction: it is taken for the one to `to`, and that is said."""
     networks, config = load_networks(path, make_model)
     if "G" in networks:
-        print(f"{path} holds one direction, which is taken for the one to {to}")
+        say(f"{path} holds one direction, which is taken for the one to {to}")
     name = "G_AB" if to == "B" else "G_BA"
     found = (networks[n] for n in (f"average_{name}", name, "G") if n in networks)
     return next(found).to(device), config
@@ -85,7 +86,7 @@ def start_from(model, path):
                 fill(networks[name], source.state_dict(), name, path)
     taken = sorted(theirs.keys() & networks.keys())
     fresh = sorted(networks.keys() - theirs.keys())
-    print(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))
+    say(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))
 
 
 @torch.no_grad()

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from xml.etree import ElementTree
 
 import nbformat
 import psutil
@@ -22,14 +21,13 @@ from test_assignments import (
     MASTERS,
     NEXT,
     answers_to,
-    cells,
+    check,
     copy_a_cell,
     every_master,
     grade,
     handed_in,
     lose_ids_too,
     reorder,
-    skip,
     split_a_cell,
     write_master,
     wrong_cell,
@@ -64,6 +62,8 @@ def result_of(out, student):
 def answered(double=DOUBLE, next_seed=NEXT, change=None):
     def make(master):
         notebook = handed_in(master, double, next_seed)
+        essay = notebook.cells[-1]
+        essay.source = essay.source.replace("YOUR ANSWER HERE", "Because.")
         if change:
             change(notebook)
         return json.dumps(notebook)
@@ -103,11 +103,6 @@ def retype(notebook):
     notebook.cells[2] = nbformat.v4.new_markdown_cell(DOUBLE, metadata=notebook.cells[2].metadata)
 
 
-def split_and_lose(notebook):
-    split_a_cell(notebook)
-    notebook.cells[3].metadata = {}
-
-
 def edit_setup(notebook):
     notebook.cells[1].source += "\ntwice = 2\nSEED = 99"
 
@@ -128,13 +123,6 @@ def without_asserts(lines):
     return ["pass\\n"] if any("assert" in line for line in lines) else lines
 get_ipython().input_transformers_post.append(without_asserts)
 """
-AST = """
-import ast
-class NoAssert(ast.NodeTransformer):
-    def visit_Assert(self, node):
-        return ast.copy_location(ast.Pass(), node)
-get_ipython().ast_transformers.append(NoAssert())
-"""
 SHADOW = """
 import torch
 torch.equal = torch.allclose = lambda *everything, **named: True
@@ -148,9 +136,16 @@ async def run_cell_async(text, *rest, **named):
     return await run_as_before(text, *rest, **named)
 shell.run_cell_async = run_cell_async
 """
-FILTER = """
-get_ipython().input_transformers_post.append(
-    lambda lines: [line for line in lines if "double(" not in line] or ["pass\\n"])
+FRAME = """# m-double
+import sys
+def double(x):
+    names = sys._getframe(1).f_globals
+    return names["want"] if "want" in names else eval(names["In"][-1].split("==")[1])
+"""
+HISTORY = """# m-double
+def double(x):
+    asked = [text for text in In if "double(" in text and "assert" in text]
+    return int(asked[-1].split("==")[1].split(",")[0])
 """
 NO_ERROR_SHOWN = {  # IPython shows no error for these, by which nbval goes
     "bdb": "import bdb; raise bdb.BdbQuit", "usage": "get_ipython().run_line_magic('nonsense', '')",
@@ -158,17 +153,6 @@ NO_ERROR_SHOWN = {  # IPython shows no error for these, by which nbval goes
     "surrogate": "raise ValueError('\\ud800')",
     "idle": "k = get_ipython().kernel; k.session.send(k.iopub_socket, 'status', "
             "{'execution_state': 'idle'}, parent=k.get_parent('shell')); raise ValueError"}
-FORKS = """
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    end = time.time() + 30
-    while time.time() < end:
-        if os.fork():
-            os._exit(0)
-        time.sleep(0.001)
-    os._exit(0)
-"""
 LOOPS_AND_PRINTS = DOUBLE.replace("return x + x", """
     import time
     while True:
@@ -226,23 +210,20 @@ FLOOD = "\nfor i in range(200_000):\n    print('x' * 100)"
 # student: (what is handed in, points of 5 (None: any), a word of the flags (None: no flag))
 CLASS = {
     "honest": (answered(), 5, None),
-    "no_answers": (lambda master: nbformat.writes(cells.release(master)), 0, None),
+    "no_answers": (lambda master: nbformat.writes(grade.release(master)), 0, None),
     # tests, outputs, points
     "edited_test": (answered(WRONG, change=edit_tests), 3, "m-double-tests was edited"),
     "edited_outputs": (answered(WRONG, change=edit_outputs), 3, None),
     "edited_points": (answered(change=edit_points), 5, None),
-    "skip_comment": (answered(WRONG + "\n# NBVAL_SKIP"), 3, "marker comment"),
-    "skip_right": (answered(change=skip), 5, "marker comment"),
-    "raises_comment": (answered(WRONG + "\n  #  NBVAL_RAISES_EXCEPTION"), 3, "marker comment"),
+    "skip_comment": (answered(WRONG + "\n# NBVAL_SKIP"), 3, None),
     "tags": (answered(WRONG, change=tag), 3, None),
     # cells
     "deleted": (answered(change=delete), 3, "m-double is missing"),
     "retyped": (answered(change=retype), 3, "markdown cell"),
     "split": (answered(change=split_a_cell), 5, "more than once"),
-    "split_and_lost": (answered(change=split_and_lose), 5, None),
     "copied": (answered(change=copy_a_cell), 5, "more than once"),
-    "reordered": (answered(change=reorder), 5, "another order"),
-    "nothing_but_text": (answered(change=lose_ids_too), 5, "its first line"),
+    "reordered": (answered(change=reorder), 5, None),
+    "nothing_but_text": (answered(change=lose_ids_too), 5, None),
     # what a student may well do
     "helper_above": (answered(DOUBLE.replace("x + x", "twice * x"),
                               change=own_cell(2, "twice = 2")), 5, None),
@@ -253,8 +234,6 @@ CLASS = {
     "scratch": (answered(change=own_cell(5, "1 / 0")), 5, None),
     "error_behind": (answered(DOUBLE + "\nprint(undefined)"), 5, None),
     "syntax_error": (answered("# m-double\ndef double(x) return 2"), 3, None),
-    "prints": (answered(DOUBLE + "\nimport sys\nprint('x')\nprint('x', file=sys.stderr)\nx = 1\nx"),
-               5, None),
     "clears": (answered(DOUBLE + "\nfrom IPython.display import clear_output\nclear_output()"), 5,
                None),
     "magic": (answered("%%time\n" + DOUBLE), 5, None),
@@ -289,18 +268,17 @@ CLASS = {
                         "ran longer than 6 seconds"),
     "ignores_interrupts": (answered(DOUBLE + IGNORE_INTERRUPTS), 3, "ran longer than 6 seconds"),
     "loops_and_prints": (answered(LOOPS_AND_PRINTS), 3, "ran longer than 6 seconds"),
-    "forks": (answered(DOUBLE + FORKS), 5, None),
     "memory": (answered(DOUBLE.replace("x + x", "len(bytearray(64 << 30))")), 3, None),
     "floods": (answered(DOUBLE + FLOOD), None, None),
     "daemon": (answered(DOUBLE + DAEMON), 5, None),
     # bent tests
     "transformer": (answered(WRONG + TRANSFORMER), 0, "tampered"),
-    "syntax_tree": (answered(WRONG + AST), 0, "tampered"),
-    "filtered": (answered(WRONG + FILTER), 0, "tampered"),
-    "torch_bent": (answered(WRONG + SHADOW), 0, "tampered"),
-    "builtins_bent": (answered(WRONG + "\nall = lambda _: True"), 0, "tampered"),
+    "torch_bent": (answered(WRONG + SHADOW), 3, "m-double was not run, read it: `torch."),
+    "frame": (answered(FRAME), 3, "m-double was not run, read it"),
+    "frame_by_another_name": (answered(FRAME.replace(
+        "sys._getframe", "getattr(sys, '_get' + 'frame')")), 3, None),
+    "history": (answered(HISTORY), 3, None),
     "fake_run": (answered(WRONG + FAKE_RUN), 0, "tampered"),
-    "bent_in_next": (answered(WRONG, NEXT + TRANSFORMER), 0, "tampered"),
     # out of the scratch folder
     "writes_results": (answered(WRONG + WRITE_EVERYWHERE), 3, None),
     "probe": (answered(DOUBLE + PROBE), 5, None),
@@ -313,7 +291,7 @@ def graded(tmp_path_factory):
     """The class, graded in one go: the folder of grades."""
     root = tmp_path_factory.mktemp("class")
     path = write_master(root)
-    master = cells.read_master(path)
+    master = check.read_master(path)
     (root / "submissions").mkdir()
     for student, (make, _, _) in CLASS.items():
         (root / "submissions" / f"{student}.ipynb").write_text(make(master))
@@ -341,7 +319,7 @@ def test_each_gets_what_the_answers_deserve(graded, student):
         assert not any(word in row["flags"] for word in ("tampered", "ended the kernel", "edited"))
     else:
         assert flag in row["flags"]
-    assert row["waiting"] == "4" and row["out_of"] == "9"
+    assert row["waiting"] == ("0" if student == "no_answers" else "4") and row["out_of"] == "9"
 
 
 def test_no_bad_submission_stops_the_class(graded):
@@ -361,13 +339,13 @@ def test_nothing_is_left_behind(graded):
 
 
 def test_feedback_shows_no_hidden_test(graded):
-    for path in (graded / "students").iterdir():
+    for path in [*(graded / "students").iterdir(), graded / "class.html", graded / "grades.csv"]:
         text = path.read_text()
         assert "secret word" not in text and "The rubric" not in text, path
     page = (graded / "students" / "hidden_only.html").read_text()
     assert "a hidden test does not" in page
     page = (graded / "students" / "leak.html").read_text()
-    assert "RuntimeError" in page
+    assert "m-double was not run, read it" in page
 
 
 def test_what_a_student_reads_is_the_reason(graded):
@@ -375,22 +353,33 @@ def test_what_a_student_reads_is_the_reason(graded):
             "edited_test": "double(3) is 6, not 7", "no_answers": "not answered yet",
             "syntax_error": "your cell ends in an error: SyntaxError", "retyped": "no answer: the",
             "loops": "it ran longer than 6 seconds", "helper_wrong": "double(3) is 6, not 9",
-            "transformer": "tampered"}.items():
+            "exits_in_a_test": "it ended the kernel", "transformer": "tampered"}.items():
         assert words in result_of(graded, student)["questions"][0]["message"], student
 
 
-def test_reports_can_be_read_by_machines(graded):
-    suite = ElementTree.parse(graded / "students" / "edited_test.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
-    failure = suite.find("testcase[@name='m-double']/failure")
-    assert failure.get("message") == "0 of 2 points" and "double(3) is 6, not 7" in failure.text
-    assert ElementTree.parse(graded / "students" / "broken.xml").getroot().get("errors") == "1"
+def test_feedback_teaches(graded):
+    question = result_of(graded, "edited_test")["questions"][0]
+    assert question["line"].startswith("in the tests: assert double(3) == 6")
+    page = (graded / "students" / "edited_test.html").read_text()
+    assert "1. Twice" in page and "in the tests: assert double(3)" in page
+    assert "m-double-tests was edited" in page, "the flags are on the page"
+    question = result_of(graded, "asks")["questions"][0]
+    assert question["line"] == "in your answer: return float(input())"
+    page = (graded / "class.html").read_text()
+    assert "1. Twice" in page and "×: " in page
+
+
+def test_hidden_messages_are_shown_after_the_deadline(graded):
+    out, _ = run("grade", graded.parent / "m_small.ipynb", graded.parent / "submissions", "--out",
+                 graded, "--cell-timeout", 6, "--time", 90, "--show-hidden")
+    assert "a hidden test does not: secret word" in (
+        graded / "students" / "hidden_only.html").read_text()
 
 
 def test_points_by_hand_are_added_and_nothing_is_run_again(graded):
     root = graded.parent
     lines = (graded / "by_hand.csv").read_text().splitlines()
-    assert len(lines) == 1 + len(CLASS)
+    assert len(lines) == len(CLASS), "an empty essay is 0 by itself"
     assert "The rubric" in (graded / "by_hand.md").read_text()
     lines = [line.replace(",,4,", ",3.5,4,well seen") if line.startswith("honest,") else line
              for line in lines]
@@ -441,21 +430,22 @@ BWRAP = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--
                     reason="bubblewrap is not here, or may not be used")
 def test_the_readmes_bubblewrap_keeps_files_and_network_away(tmp_path):
     readme = (FOLDER / "README.md").read_text()
-    command = re.search(r'RUNNER="(bwrap .*?)"', readme, re.S)[1]
-    prefix = command.split("$PWD/.venv/bin/python")[0].replace("$PWD", str(FOLDER.parent.parent))
-    for folder in {sys.prefix, sys.base_prefix}:  # where this Python is, if not in the repository
-        prefix += f" --ro-bind {folder} {folder}"
+    recipe = re.search(r"```bash\n(PYTHON=.*?)\n\.venv", readme, re.S)[1]
+    recipe = recipe.replace("$PWD/.venv/bin/python", sys.executable)
+    command = subprocess.run(["bash", "-c", recipe + '\necho "$RUNNER"'], cwd=FOLDER.parent.parent,
+                             capture_output=True, text=True, check=True).stdout
     path = write_master(tmp_path)
-    master = cells.read_master(path)
+    master = check.read_master(path)
     (tmp_path / "in").mkdir()
     (tmp_path / "mark").write_text("a file of the instructor")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        spy = SPY.format(port=server.getsockname()[1], files=[str(path), str(tmp_path / "mark")],
+        files = [str(path), str(tmp_path / "mark"), str(MASTERS[0])]
+        spy = SPY.format(port=server.getsockname()[1], files=files,
                          outside=str(FOLDER / "written_by_a_student"))
         # double is defined last: it is missing where the spy reached something
         (tmp_path / "in" / "spy.ipynb").write_text(answered(spy + DOUBLE)(master))
         for runner, points in [([], 3),
-                               (["--runner", f"{prefix} {sys.executable} {FOLDER}/runner.py"], 5)]:
+                               (["--runner", command], 5)]:
             out = tmp_path / f"out{points}"
             run("grade", path, tmp_path / "in", "--out", out, *runner)
             assert result_of(out, "spy")["points"] == points, result_of(out, "spy")
@@ -465,31 +455,32 @@ def test_the_readmes_bubblewrap_keeps_files_and_network_away(tmp_path):
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_class_goes_on_where_it_stopped(tmp_path, sent, code):
     path = write_master(tmp_path)
-    master = cells.read_master(path)
+    master = check.read_master(path)
     (tmp_path / "in").mkdir()
     for student, answer in [("a", DOUBLE), ("b", DOUBLE + "\nimport time\ntime.sleep(6)")]:
         (tmp_path / "in" / f"{student}.ipynb").write_text(answered(answer)(master))
     command = [sys.executable, FOLDER / "grade.py", "grade", path, tmp_path / "in", "--out",
                tmp_path / "out"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out" / "students" / "a.json").exists():
+    while not (tmp_path / "out" / "work" / "a.json").exists():
         time.sleep(0.1)
         assert process.poll() is None
-    time.sleep(3)
-    below = psutil.Process(process.pid).children(recursive=True)
-    assert len(below) >= 2, "the runner and its kernel"
+    below = []
+    while len(below) < 2:  # the runner and its kernel
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert process.poll() is None
     process.send_signal(sent)
     _, err = process.communicate(timeout=20)
     assert process.returncode == code and "Traceback" not in err
     assert "interrupted; what is graded is kept" in err
     assert not any(p.is_running() and p.status() != "zombie" for p in below)
-    written = (tmp_path / "out" / "students" / "a.json").stat().st_mtime_ns
-    assert not (tmp_path / "out" / "students" / "b.json").exists()
+    written = (tmp_path / "out" / "work" / "a.json").stat().st_mtime_ns
+    assert not (tmp_path / "out" / "work" / "b.json").exists()
     done = subprocess.run(command, capture_output=True, text=True)
     assert "2 graded" in done.stdout, done.stderr
     assert result_of(tmp_path / "out", "a")["points"] == result_of(tmp_path / "out", "b")[
         "points"] == 5
-    assert (tmp_path / "out" / "students" / "a.json").stat().st_mtime_ns > written
+    assert (tmp_path / "out" / "work" / "a.json").stat().st_mtime_ns == written, "kept"
 
 
 # ---- the commands --------------------------------------------------------------------------------
@@ -499,15 +490,25 @@ def test_a_kernel_that_does_not_come_up_is_tried_again(tmp_path):
     """Every other runner gets no kernel, as it may happen when two of them take the same port."""
     path = write_master(tmp_path)
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.ipynb").write_text(answered()(cells.read_master(path)))
+    (tmp_path / "in" / "a.ipynb").write_text(answered()(check.read_master(path)))
     runner = tmp_path / "runner.sh"
     runner.write_text(f"""echo x >> {tmp_path}/count
         [ $(( $(wc -l < {tmp_path}/count) % 2 )) = 0 ] || exit 1
-        exec {sys.executable} {FOLDER}/runner.py""")
+        exec {sys.executable} {FOLDER}/check.py --run""")
     run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--time", 10, "--runner",
         f"sh {runner}")
     result = result_of(tmp_path / "out", "a")
     assert result["points"] == 5 and not result["flags"]
+
+
+def test_a_seeded_class_without_its_seeds_is_told_so(tmp_path):
+    path = write_master(tmp_path)
+    master = grade.with_seed(check.read_master(path), 7)
+    (tmp_path / "in").mkdir()
+    for name in ("ann", "ben"):
+        (tmp_path / "in" / f"{name}.ipynb").write_text(json.dumps(handed_in(master)))
+    _, err = run("grade", path, tmp_path / "in", "--out", tmp_path / "out", code=2)
+    assert "SEED" in err and "--seeds" in err and len(err.splitlines()) == 1
 
 
 def test_students_with_numbers_of_their_own(tmp_path):
@@ -516,7 +517,7 @@ def test_students_with_numbers_of_their_own(tmp_path):
     run("release", path, "--out", tmp_path / "out", "--students", tmp_path / "names.txt",
         "--first-seed", 40)
     assert (tmp_path / "out" / "seeds.csv").read_text() == "student,seed\nAnn,40\nBen,41\n"
-    master = cells.read_master(path)
+    master = check.read_master(path)
     (tmp_path / "in").mkdir()
     for name, text in {"Ann_17_file": "return 41", "Ben": "return 41", "Cleo": "return 1"}.items():
         notebook = handed_in(master, next_seed=NEXT.replace("return 1 + SEED", text))
@@ -528,18 +529,36 @@ def test_students_with_numbers_of_their_own(tmp_path):
     assert "no line of --seeds" in rows["Cleo"]["reason"]
 
 
-def test_check_counts_what_a_student_can_see(tmp_path):
-    master = cells.read_master(write_master(tmp_path))
-    (tmp_path / "mine.ipynb").write_text(answered(DOUBLE.replace("x + x", "6"))(master))
-    out, _ = run("check", tmp_path / "mine.ipynb")
-    assert "5 of 5 points so far, 4 more by hand." in out
-    (tmp_path / "mine.ipynb").write_text(answered(WRONG)(master))
-    out, _ = run("check", tmp_path / "mine.ipynb", code=1)
+def test_check_counts_what_a_student_can_see_with_no_other_file(tmp_path):
+    """What a student has: the released folder."""
+    path = write_master(tmp_path)
+    run("release", path, "--out", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["check.py", "m_small.ipynb"]
+    mine = tmp_path / "out" / "m_small.ipynb"
+
+    def checked(code):
+        done = subprocess.run([sys.executable, "check.py", mine.name], cwd=mine.parent,
+                              capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    master = check.read_master(path)
+    mine.write_text(answered(DOUBLE.replace("x + x", "6"))(master))
+    assert "5 of 5 points so far; 4 are given by hand later." in checked(0)
+    mine.write_text(answered(WRONG)(master))
+    out = checked(1)
     assert "0/2  double(3) is 6, not 7" in out and "3 of 5 points so far" in out
+    assert "in the tests: assert double(3) == 6" in out
+
+
+def test_points_of_tests_that_are_all_hidden_are_not_given_by_check(tmp_path):
+    path = next(p for p in MASTERS if p.name.startswith("a3"))
+    run("release", path, "--out", tmp_path)
+    out, _ = run("check", tmp_path / path.name, code=1)
+    assert "0 of 16 points so far; 2 are for tests that are all hidden later" in out
 
 
 def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(grade, "guard", lambda: None)  # it would change this process
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     path = write_master(tmp_path)
@@ -587,35 +606,38 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
 def test_masters_releases_wrong_and_right_answers(path, tmp_path):
     """Each submission has a wrong answer to every question, or to some, and right ones to the
     others. test_assignments.py tries all of them, without nbval; here is one of each."""
-    master, answers = cells.read_master(path), answers_to(path)
+    master, answers = check.read_master(path), answers_to(path)
     tested = [q for q in master.questions if q.test]
     expected = {"master": {q.name for q in tested}, "release": set()}
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "master.ipynb").write_text(path.read_text())
-    (tmp_path / "in" / "release.ipynb").write_text(nbformat.writes(cells.release(master)))
+    (tmp_path / "in" / "release.ipynb").write_text(nbformat.writes(grade.release(master)))
 
     def hand_in(student, replaced, right):
-        notebook = cells.read_notebook(path.read_bytes(), "master")
+        notebook = check.read_notebook(path.read_bytes(), "master")
         for cell in notebook.cells:
             cell.source = replaced.get(cell.id, cell.source)
         (tmp_path / "in" / f"{student}.ipynb").write_text(nbformat.writes(notebook))
         expected[student] = right
 
-    names = [q.name for q in tested]
+    labels = sorted({label for q in tested for label in q.answers})
     for kind, listed in [("wrong", [(q, wrong_cell(master, q, *rest)) for q, *rest in
                                     answers.WRONG]), ("right", answers.RIGHT)]:
-        of = {name: [text for question, text in listed if question == name] for name in names}
+        of = {label: [text for question, text in listed if question == label] for label in labels}
         # one question in three is left right in the wrong one
-        replaced = {name: texts[0] for n, (name, texts) in enumerate(of.items())
+        replaced = {label: texts[0] for n, (label, texts) in enumerate(of.items())
                     if kind == "right" or n % 3}
-        hand_in(kind, replaced, set(names) - set(replaced) if kind == "wrong" else set(names))
+        hand_in(kind, replaced, {q.name for q in tested if kind == "right"
+                                 or not set(q.answers) & set(replaced)})
     run("grade", path, tmp_path / "in", "--out", tmp_path / "out", "--jobs", 2)
     for student, right in expected.items():
         result = result_of(tmp_path / "out", student)
-        assert {q["name"] for q in result["questions"] if q["points"]} == right, (student, result)
-        for q in result["questions"]:
-            if q["points"] is not None and q["name"] not in right:
-                assert q["message"]
+        full = {q["name"] for q in result["questions"] if q["points"]}
+        # a wrong answer may pass the visible tests or the hidden ones, not both
+        assert right <= full and (student == "wrong" or right == full), (student, result)
+        for name in {q["name"].removesuffix("-hidden") for q in result["questions"]} - right:
+            of = [q for q in result["questions"] if q["name"].removesuffix("-hidden") == name]
+            assert any(q["points"] == 0 and q["message"] for q in of) or of[0]["by_hand"], of
     rows = table(tmp_path / "out" / "grades.csv")
     assert float(rows["master"]["points"]) == sum(q.points for q in tested)
     assert rows["release"]["points"] == "0"

@@ -1,171 +1,194 @@
-"""Assignments: hand them out, check your own, grade a class.
+"""Assignments: hand them out and grade a class.
 
     python grade.py release a1_*.ipynb --out handout     the version for students
-    python grade.py check a1.ipynb                       a student's points so far
     python grade.py grade a1_*.ipynb submissions/        points and feedback for everybody
 
-The student's answer cells are put into the master (cells.py), nbval runs that notebook in a
-process of its own (runner.py), and a test cell's points are given if its visible and its hidden
-tests pass (marking.py). README.md says what this protects from, and what not.
+Each student's answers are put into the master, nbval runs that notebook in a process of its own,
+and a test cell's points are given if its visible and its hidden tests pass: all that is in
+check.py, which students have too. README.md says what this protects from, and what not.
 """
 
 import argparse
 import copy
 import csv
+import datetime
 import hashlib
 import io
 import itertools
 import json
-import logging
-import lzma
 import os
 import re
-import shlex
-import signal
 import sys
-import warnings
+import tempfile
+import time
 import zipfile
 import zlib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path, PurePosixPath
-from xml.etree import ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import check
 import jinja2
 import nbformat
-from cells import (
+from check import (
     LARGEST_NOTEBOOK,
+    REGION,
+    SEED,
+    Grader,
+    InputError,
+    Parser,
+    Stopped,
+    at_least,
     hidden_tests,
+    is_given,
+    number,
     read_master,
     read_notebook,
     read_submission,
-    release,
-    with_seed,
+    shown,
 )
-from marking import ESCAPES, Grader, Limits, Stopped
-from minicyclegan.checkpoint import write_whole
-from minicyclegan.errors import InputError, shown
-from runner import guard
 from tqdm import tqdm
 
+MARKER = re.compile(r"#.*\b(BEGIN|END)\s+(SOLUTION|HIDDEN)\w*", re.I)
+TOO_LARGE = f"it is larger than {LARGEST_NOTEBOOK / 1e6:.0f} MB; clear its outputs"
+FOLDER = Path(__file__).parent
 
-def collect(path, assignment):
-    """Submissions by student: the bytes of a notebook, or a sentence that says why there is none.
 
-    `path` is a folder or a .zip with one file or folder per student, whose name is the student's.
-    Returns {student: (file name, bytes, None) or (file name, b"", reason)}, sorted.
-    """
-    if path.is_dir():
-        files = {p.relative_to(path).as_posix() + "/" * (p.is_dir() and not p.is_symlink()): p
-                 for p in sorted(path.rglob("*"))}
-    elif zipfile.is_zipfile(path):
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
-            raise InputError(f"{shown(path)} is a damaged .zip ({error}); download it "
-                             "again.") from None
-        files = {i.filename: i for i in archive.infolist() if PurePosixPath(i.filename).parts}
-    else:
-        raise InputError(f"{shown(path)} is no folder and no .zip; give what the submissions are "
-                         "in.")
-    files = {name: f for name, f in files.items()
-             if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)}
-    tops = {PurePosixPath(name).parts[0] for name in files}
-    if path.is_file() and len(tops) == 1 and sum(name.endswith(".ipynb") for name in files) > 1:
-        files = {name.split("/", 1)[1]: f for name, f in files.items()
-                 if name.partition("/")[2]}  # a folder was zipped
+# ---- handing out ---------------------------------------------------------------------------------
 
-    def read(name):
-        f = files[name]
-        try:
-            if isinstance(f, Path):
-                if f.is_symlink() or not f.is_file():
-                    return name, b"", "it is a link, not a file"
-                if f.stat().st_size > LARGEST_NOTEBOOK:
-                    return name, b"", too_large
-                return name, f.read_bytes(), None
-            if f.file_size > LARGEST_NOTEBOOK:
-                return name, b"", too_large
-            with archive.open(f) as opened:  # what the archive says of its sizes may be a lie
-                return name, opened.read(LARGEST_NOTEBOOK + 1), None
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, ValueError,
-                EOFError, zlib.error, lzma.LZMAError) as error:
-            return name, b"", f"it cannot be read ({error})"
 
-    too_large = f"it is larger than {LARGEST_NOTEBOOK / 1e6:.0f} MB; clear its outputs"
-    by_student = {}
-    for name in files:  # those of folders end in /
-        top = PurePosixPath(name).parts[0]
-        student = top if "/" in name or not top.endswith(".ipynb") else top.removesuffix(".ipynb")
-        by_student.setdefault(student, []).append(name)
-    found = {}
-    for student, names in sorted(by_student.items()):
-        notebooks = [n for n in names if n.endswith(".ipynb")]
-        prefix = assignment.split("_")[0]
-        named = [n for n in notebooks if PurePosixPath(n).name.startswith(prefix)]
-        if any("/" in n for n in names) and any("/" not in n for n in names):
-            found[student] = names[0], b"", "a file and a folder have this name; leave one of them"
-        elif len(notebooks) == 1 or len(named) == 1:
-            found[student] = read(named[0] if len(named) == 1 else notebooks[0])
-        elif notebooks:
-            found[student] = (names[0], b"", f"it holds {len(notebooks)} notebooks, and not one "
-                              f"alone is named {prefix}*.ipynb")
-        else:
-            found[student] = (names[0], b"", "it holds no notebook (.ipynb)" if "/" in names[0]
-                              else "it is no notebook (.ipynb)")
+def stub(source, markdown=False):
+    """An answer cell's text with the solution taken out; None where it marks no solution."""
+    lines, inside, found = [], False, False
+    for line in source.splitlines():
+        region = REGION.match(line)
+        if region and region[3] == "SOLUTION":
+            inside, found = region[2] == "BEGIN", True
+            if inside and markdown:
+                lines.append("YOUR ANSWER HERE")
+            elif inside:
+                lines += [region[1] + "# YOUR CODE HERE", region[1] + "raise NotImplementedError()"]
+        elif not inside:
+            lines.append(line)
+    return "\n".join(lines) if found and not inside else None
+
+
+def with_seed(master, seed):
+    """The master with its line `SEED = ...` set to this student's number."""
+    master = copy.deepcopy(master)
+    found = 0
+    for cell in filter(is_given, master.cells.values()):
+        cell.source, n = SEED.subn(f"SEED = {seed}", cell.source)
+        found += n
     if not found:
-        raise InputError(f"{shown(path)} holds no submissions; put one .ipynb or one folder per "
-                         "student into it.")
-    return found
+        raise InputError(f"{master.name} has no line `SEED = ...` in a cell that it gives, so it "
+                         "can't differ by student; leave out --students or --seeds.")
+    return master
 
 
-def read_table(path, columns):
-    """The rows of a CSV file as dicts, or InputError where it lacks one of `columns`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{shown(path)} cannot be read as CSV in UTF-8 ({error}).") from None
-    first = text.partition("\n")[0]
-    semicolons = first.count(";") > first.count(",")  # Excel, in half of Europe
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
-    if not set(columns) <= set(rows.fieldnames or []):
-        raise InputError(f"{shown(path)} needs the columns {', '.join(columns)} in its first line.")
-    try:
-        return [{key: value or "" for key, value in row.items() if key} for row in rows]
-    except csv.Error as error:
-        raise InputError(f"{shown(path)} cannot be read as CSV ({error}).") from None
+def release(master):
+    """The student version: stubs for solutions, no hidden tests, no outputs."""
+    master = copy.deepcopy(master)
+    for label, cell in master.cells.items():
+        if cell.metadata.nbgrader.get("solution"):
+            source = stub(cell.source, cell.cell_type == "markdown")
+            if source is None:
+                raise InputError(f"{master.name}: the answer cell {label} needs ### BEGIN SOLUTION "
+                                 "and ### END SOLUTION, each on a line of its own.")
+            cell.source = source
+        elif cell.metadata.nbgrader.get("grade"):
+            cell.source = hidden_tests(cell.source)[0]
+    for cell in master.notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        left = MARKER.search(cell.source)
+        if left:
+            raise InputError(f"{master.name}: {left[0]!r} in the cell {cell.get('id')} would be "
+                             "released; is it mistyped, or in a cell without metadata?")
+    return master.notebook
 
 
-def write_table(path, columns, rows):
-    """A CSV file; a text that a spreadsheet would take for a formula gets an apostrophe."""
+def command_release(args):
+    students = [""]
+    if args.students:
+        try:
+            students = args.students.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError:
+            raise InputError(f"{shown(args.students)} is not in UTF-8; save it so.") from None
+        students = list(dict.fromkeys(s.strip() for s in students if s.strip()))
+        for student in students:
+            if not student.isprintable() or set(student) & set("/\\") or (
+                    student.startswith(".") or student == "seeds.csv" or len(student) > 80):
+                raise InputError(f"{shown(student)} in {shown(args.students)} can't be the name of "
+                                 "a folder; leave out / and \\ and a leading dot, and shorten it "
+                                 "to 80 letters.")
+    releases = {}
+    for student, seed in zip(students, itertools.count(args.first_seed), strict=False):
+        for path in args.master:
+            master = read_master(path)
+            version = release(with_seed(master, seed) if student else master)
+            releases[Path(student, path.name)] = nbformat.writes(version) + "\n"
+        releases[Path(student, "check.py")] = Path(check.__file__).read_text(encoding="utf-8")
+    if args.students:
+        releases[Path("seeds.csv")] = as_csv(("student", "seed"), zip(
+            students, itertools.count(args.first_seed), strict=False))
+    for name, text in releases.items():
+        path = args.out / name
+        if name.suffix != ".py" and path.exists() and path.read_bytes() != text.encode():
+            raise InputError(f"{shown(path)} is there and differs: it may be somebody's work. Give "
+                             "another --out, or delete it.")
+    for name, text in releases.items():
+        write(args.out / name, text)
+    print("\n".join(str(args.out / name) for name in releases))
+
+
+# ---- tables and files ----------------------------------------------------------------------------
+
+
+def write(path, text):
+    """A file that is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:200]}.part")
+    part.write_bytes(text.encode("utf-8", "backslashreplace"))
+    os.replace(part, path)
+
+
+def as_csv(columns, rows, formula="'"):
+    """CSV text; what a spreadsheet would take for a formula gets an apostrophe in front."""
     buffer = io.StringIO()
-    table = csv.writer(buffer)
-    table.writerow(columns)
-    for row in rows:
-        table.writerow([f"'{value}" if str(value).startswith(("=", "+", "-", "@")) else value
-                        for value in ("" if row.get(c) is None else row[c] for c in columns)])
-    write_text(path, buffer.getvalue())
+    csv.writer(buffer, lineterminator="\n").writerows(
+        [[f"{formula}{value}" if str(value).startswith(("=", "+", "-", "@")) else value
+          for value in row] for row in [columns, *rows]])
+    return buffer.getvalue()
 
 
 def plain(text):
-    """Without the apostrophe that write_table puts in front of a formula."""
+    """Without the apostrophe that as_csv puts in front of a formula."""
     return re.sub(r"^'(?=[=+@-])", "", text)
 
 
-def write_text(path, text):
-    write_whole(path, text.encode("utf-8", "backslashreplace"))
-
-
-def seed_of(student, seeds):
-    """The number of a student whose name, or whose name and `_...` behind it, is in `seeds`."""
-    found = [name for name in seeds if student == name or student.startswith(name + "_")]
-    return seeds[max(found, key=len)] if found else None
+def read_table(path, *columns):
+    """The rows of a CSV file as dicts, or InputError where it lacks one of `columns`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        semicolons = first.count(";") > first.count(",")  # Excel, in half of Europe
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
+        table = [{key: value or "" for key, value in row.items() if key} for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{shown(path)} cannot be read as CSV in UTF-8 ({error}).") from None
+    if not set(columns) <= set(rows.fieldnames or []):
+        raise InputError(f"{shown(path)} needs the columns {', '.join(columns)} in its first line.")
+    return table
 
 
 def read_seeds(path):
+    """{student: seed}"""
     seeds = {}
-    for number, row in enumerate(read_table(path, ["student", "seed"]), 2):
+    for line, row in enumerate(read_table(path, "student", "seed"), 2):
         if not re.fullmatch(r"\d{1,9}", row["seed"].strip()) or row["student"] in {"", *seeds}:
-            raise InputError(f"{shown(path)}, line {number}: a student stands there once, with a "
+            raise InputError(f"{shown(path)}, line {line}: a student stands there once, with a "
                              f"whole number as seed, not {shown(row['seed'])}.")
         seeds[row["student"]] = int(row["seed"])
     if not seeds:
@@ -179,14 +202,14 @@ def read_by_hand(path, master):
     most = {q.name: q.points for q in master.questions if q.test is None}
     if not path.exists():
         return given
-    for number, row in enumerate(read_table(path, ["student", "question", "points", "comment"]), 2):
+    for line, row in enumerate(read_table(path, "student", "question", "points", "comment"), 2):
         question, text = row["question"], row["points"].strip().replace(",", ".")
         try:
             points = float(text) if text else None
         except ValueError:
             points = -1
         if question not in most or points is not None and not 0 <= points <= most[question]:
-            raise InputError(f"{shown(path)}, line {number}: points for a question by hand are "
+            raise InputError(f"{shown(path)}, line {line}: points for a question by hand are "
                              f"from 0 to what it is worth, not {shown(text)} for "
                              f"{shown(question)}.")
         given[plain(row["student"]), question] = points, plain(row["comment"])
@@ -204,59 +227,215 @@ def file_names(students):
     return names
 
 
-def grade_class(grader, submissions, out, jobs, seeds):
-    """Grade everybody who has not been; {student: result}. Interrupted: KeyboardInterrupt, and
-    what is done is in out/students, for the next call."""
-    names = file_names(submissions)
-    (out / "students").mkdir(parents=True, exist_ok=True)
-    limits, results, open_ones = grader.limits, {}, []
-    text = nbformat.writes(grader.master.notebook)
-    for student, (file, data, reason) in submissions.items():
-        seed = seed_of(student, seeds) if seeds else None
-        if seeds and seed is None:
-            reason = reason or ("no line of --seeds has this student; add one, or rename the "
-                                "submission")
-        result = {"student": student, "file": file, "master": grader.master.name, "seed": seed,
-                  "points": 0, "out_of": grader.master.points, "by_hand": 0, "questions": [],
-                  "flags": [], "status": "refused", "reason": reason}
-        asked = json.dumps([text, seed, file, reason, limits.cell, limits.total, limits.memory])
-        result["fingerprint"] = hashlib.sha256(data + asked.encode()).hexdigest()
+# ---- what was handed in --------------------------------------------------------------------------
+
+
+@dataclass
+class HandIn:
+    """One student's file, or why there is none."""
+
+    file: str = ""
+    data: bytes = b""
+    reason: str = ""  # why it can't be graded
+    status: str = "refused"  # if there is a reason; or: nothing handed in
+    when: float | None = None  # seconds since 1970
+    notes: list = field(default_factory=list)
+
+
+def unpack(path, folder):
+    """A .zip into a folder. What can't be read becomes {its path: the reason}."""
+    bad = {}
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise InputError(f"{shown(path)} is a damaged .zip ({error}); download it again.") from None
+    for info in archive.infolist():
+        parts = [p for p in Path(info.filename).parts if p not in ("..", "/")]
+        target = folder.joinpath(*parts)
+        if not parts or target.exists():
+            continue
+        if info.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
         try:
-            before = json.loads((out / "students" / f"{names[student]}.json").read_text())
-        except (OSError, ValueError):
-            before = {}
-        if isinstance(before, dict) and before.get("fingerprint") == result["fingerprint"] and (
-                before["status"] != "failed"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as packed:  # what the archive says of its sizes may be a lie
+                target.write_bytes(packed.read(LARGEST_NOTEBOOK + 1))
+            when = time.mktime((*info.date_time, 0, 0, -1))
+            os.utime(target, (when, when))
+        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, ValueError,
+                EOFError, OverflowError, zlib.error) as error:
+            bad[target] = f"it cannot be read ({error})"
+            target.touch()
+    return bad
+
+
+def collect(path, assignment, roster=None):
+    """What everybody handed in: {student: HandIn}, in the roster's order, else by name.
+
+    `path` is a folder or a .zip with one file or folder per student. Of several notebooks of one
+    student the last counts.
+    """
+    with tempfile.TemporaryDirectory() as unpacked:
+        folder, bad = path, {}
+        if not path.is_dir():
+            if not zipfile.is_zipfile(path):
+                raise InputError(f"{shown(path)} is no folder and no .zip; give what the "
+                                 "submissions are in.")
+            folder = Path(unpacked)
+            bad = unpack(path, folder)
+            tops = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
+            if len(tops) == 1 and tops[0].is_dir() and len(list(tops[0].rglob("*.ipynb"))) > 1:
+                folder = tops[0]  # a folder was zipped
+        by_student = {}
+        for top in sorted(folder.iterdir()):
+            if not top.name.startswith((".", "__MACOSX")):
+                name = top.name if top.is_dir() else top.name.removesuffix(".ipynb")
+                by_student.setdefault(student_of(name, roster), []).append(top)
+        if not by_student:
+            raise InputError(f"{shown(path)} holds no submissions; put one .ipynb or one folder "
+                             "per student into it.")
+        found = {student: choose(tops, folder, assignment.split("_")[0], bad)
+                 for student, tops in sorted(by_student.items())}
+    if roster is None:
+        return found
+    nobody = HandIn(reason="nothing was handed in", status="nothing handed in")
+    for student in set(found) - set(roster):
+        found[student].reason = "nobody in the roster has this name; rename it, or add a line"
+    return {s: found.get(s, nobody) for s in [*roster, *sorted(set(found) - set(roster))]}
+
+
+def choose(tops, folder, prefix, bad):
+    """A student's last notebook, of all their files and folders."""
+    inside = [p for top in tops for p in ([top] if not top.is_dir() else sorted(top.rglob("*")))
+              if not any(part.startswith((".", "__MACOSX"))
+                         for part in p.relative_to(folder).parts)]
+    notebooks = [p for p in inside if p.suffix == ".ipynb" and (p.is_symlink() or p.is_file())]
+    named = [p for p in notebooks if p.name.startswith(prefix) or p.parent == folder] or notebooks
+    name = tops[0].name
+    if not notebooks:
+        return HandIn(name, reason="it holds no notebook (.ipynb)" if tops[0].is_dir()
+                      else "it is no notebook (.ipynb)")
+    if len(named) > 1 and named == notebooks and not any(
+            p.name.startswith(prefix) or p.parent == folder for p in named):
+        return HandIn(name, reason=f"it holds {len(named)} notebooks, and none is named "
+                      f"{prefix}*.ipynb")
+    last = max(named, key=lambda p: (p.lstat().st_mtime, p.as_posix()))
+    hand_in = HandIn(last.relative_to(folder).as_posix(), when=last.lstat().st_mtime)
+    if last.is_symlink():
+        hand_in.reason = "it is a link, not a file"
+    elif last.stat().st_size > LARGEST_NOTEBOOK:
+        hand_in.reason = TOO_LARGE
+    elif last in bad:
+        hand_in.reason = bad[last]
+    else:
+        hand_in.data = last.read_bytes()
+    if len(named) > 1:
+        hand_in.notes.append(f"{len(named)} notebooks; the last counts: {hand_in.file}")
+    return hand_in
+
+
+# ---- the roster ----------------------------------------------------------------------------------
+
+
+def read_roster(path):
+    """{student: row} of a CSV with a column `student`, or of Moodle's grading worksheet."""
+    rows = read_table(path)
+    columns = set(rows[0]) if rows else set()
+    if not columns & {"student", "Identifier"}:
+        raise InputError(f"{shown(path)} is no roster: its first line needs a column `student`, or "
+                         "those of Moodle's grading worksheet (Identifier, Full name, Grade); then "
+                         "comes a line for each student.")
+    roster = {}
+    for line, row in enumerate(rows, 2):
+        name = (row.get("student") or row.get("Full name") or row.get("Identifier") or "").strip()
+        if not name:
+            raise InputError(f"{shown(path)}, line {line}: there is no name.")
+        if name in roster:
+            if "Identifier" not in row:
+                raise InputError(f"{shown(path)}, line {line}: {shown(name)} stands there twice.")
+            name += f" ({row['Identifier']})"  # Moodle's numbers tell them apart
+        roster[name] = row
+    return roster
+
+
+def student_of(name, roster):
+    """Whose a file or folder is: by Moodle's number in its name, by the name, or by a name with
+    `_...` behind it. Its own name, if nobody's or if there is no roster."""
+    found = []
+    for student, row in (roster or {}).items():
+        moodle = re.sub(r"\D", "", row.get("Identifier", ""))
+        if moodle and re.search(rf"_{moodle}_assignsubmission", name):
+            return student
+        if name.casefold() == student.casefold() or name.casefold().startswith(
+                student.casefold() + "_"):
+            found.append(student)
+    return max(found, key=len) if found else name
+
+
+def lateness(hand_in, row, due):
+    """'' in time; else how late, by the file's date, or what the roster says of it."""
+    said = re.search(r".*\blate\b.*", row.get("Status", "") + row.get("late", ""), re.I)
+    if row.get("late", "").strip().lower() not in ("", "0", "no", "false") or said:
+        return said[0].strip() if said else row["late"].strip()
+    if due is None or hand_in.when is None or hand_in.when <= due:
+        return ""
+    return str(datetime.timedelta(seconds=int(hand_in.when - due)))
+
+
+# ---- a class -------------------------------------------------------------------------------------
+
+
+def grade_class(grader, hand_ins, out, jobs, seeds):
+    """Grade everybody who has not been; {student: result}. Interrupted: KeyboardInterrupt, and
+    what is done is in out/work, for the next call."""
+    names = file_names(hand_ins)
+    limits, results, open_ones = grader.limits, {}, []
+    text = nbformat.writes(grader.master.notebook) + Path(check.__file__).read_text("utf-8")
+    for student, hand_in in hand_ins.items():
+        seed = seeds.get(student_of(student, {name: {} for name in seeds})) if seeds else None
+        if seeds and seed is None and not hand_in.reason:
+            hand_in.reason = ("no line of --seeds has this student; add one, or rename the "
+                              "submission")
+        result = {"student": student, "file": hand_in.file, "master": grader.master.name,
+                  "seed": seed, "points": 0, "out_of": grader.master.points, "by_hand": 0,
+                  "questions": [], "flags": [], "status": hand_in.reason and hand_in.status,
+                  "reason": hand_in.reason}
+        asked = json.dumps([text, result, limits.cell, limits.total, limits.memory])
+        result["fingerprint"] = hashlib.sha256(hand_in.data + asked.encode()).hexdigest()
+        before = {}
+        if (out / "work" / f"{names[student]}.json").exists():
+            before = json.loads((out / "work" / f"{names[student]}.json").read_text("utf-8"))
+        if before.get("fingerprint") == result["fingerprint"] and before["status"] != "failed":
             results[student] = before
         else:
-            open_ones.append((result, data))
+            open_ones.append((result, hand_in))
 
-    def work(result, data):
-        if not result["reason"]:
-            try:
+    def work(result, hand_in):
+        try:
+            if not result["reason"]:
                 master = grader.master
                 if result["seed"] is not None:
                     master = with_seed(master, result["seed"])
-                notebook = read_notebook(data, result["file"])
-                submission = read_submission(notebook, master)
-                result |= {"status": "graded", **grader.grade(submission, master)}
-            except InputError as error:
-                result["reason"] = str(error)
-            except Stopped:
-                return None
-            except Exception as error:  # a submission that we did not foresee; the class goes on
-                result |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+                notebook = read_notebook(hand_in.data, hand_in.file)
+                result |= grader.grade(read_submission(notebook, master), master)
+                result["status"] = "graded"
+        except InputError as error:
+            result |= {"status": "refused", "reason": str(error)}
+        except Stopped:
+            return None
+        except Exception as error:  # a submission that we did not foresee; the class goes on
+            result |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         return result
 
     pool = ThreadPoolExecutor(jobs)
     futures = [pool.submit(work, *one) for one in open_ones]
     try:
-        with tqdm(total=len(submissions), initial=len(results), desc="graded", unit="student",
+        with tqdm(total=len(hand_ins), initial=len(results), desc="graded", unit="student",
                   file=sys.stderr) as progress:
             for future in as_completed(futures):
                 result = future.result()
-                write_text(out / "students" / f"{names[result['student']]}.json",
-                           json.dumps(result))
+                write(out / "work" / f"{names[result['student']]}.json", json.dumps(result))
                 results[result["student"]] = result
                 progress.update()
     finally:
@@ -264,198 +443,172 @@ def grade_class(grader, submissions, out, jobs, seeds):
             future.cancel()
         grader.runners.stop()
         pool.shutdown()
-    return {student: results[student] for student in submissions}
+    return {student: results[student] for student in hand_ins}
 
 
-def add_by_hand(result, given):
-    """A copy of a result with the points that a person has given, and the sums anew."""
+def try_master(grader, path, out):
+    """Does it work here at all? Better said now than by a class of zeros. Once is enough."""
+    text = path.read_text("utf-8") + Path(check.__file__).read_text("utf-8") + sys.version
+    mark = out / "work" / ".master"
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    if mark.exists() and mark.read_text("utf-8") == fingerprint:
+        return
+    for q in grader.grade(read_submission(grader.master.notebook, grader.master))["questions"]:
+        if q["points"] == 0 < q["out_of"]:
+            raise InputError(f"{shown(path)}: its own answer to {q['name']} gets no points "
+                             f"({q['message']}); give the master, with its solutions.")
+    write(mark, fingerprint)
+
+
+def find_other_seeds(hand_ins, master):
+    """A class released with --students and graded without --seeds would lose points in silence."""
+    ours = [int(line[1]) for cell in filter(is_given, master.cells.values())
+            if (line := SEED.search(cell.source))]
+    other, read = [], 0
+    for student, hand_in in hand_ins.items():
+        try:
+            seed = read_submission(read_notebook(hand_in.data, student), master).seed
+        except InputError:
+            continue
+        read += 1
+        if ours and seed is not None and seed != ours[0]:
+            other.append((student, seed))
+            hand_in.notes.append(f"SEED was {seed}; graded with SEED = {ours[0]}")
+    if len(other) * 2 > read:
+        raise InputError(f"{len(other)} of {read} notebooks have a SEED of their own (that of "
+                         f"{shown(other[0][0])} is {other[0][1]}); give --seeds and the seeds.csv "
+                         "of release.")
+
+
+def with_the_rest(result, hand_in, late, given, show_hidden):
+    """A copy of a result with what a person has given and what is known of the file."""
     result = copy.deepcopy(result)
-    for question in result["questions"]:
-        if question["by_hand"]:
-            question["points"], question["message"] = given.get(
-                (result["student"], question["name"]), (None, ""))
+    for q in result["questions"]:
+        if q["by_hand"]:
+            q["points"], q["message"] = given.get((result["student"], q["name"]), (None, ""))
+        elif (result["student"], q["name"]) in given:  # an empty answer, and a person knows better
+            points, comment = given[result["student"], q["name"]]
+            q["points"], q["message"] = q["points"] if points is None else points, comment
+        hidden = q.pop("hidden")
+        if show_hidden and hidden:
+            q["message"] += f": {hidden}"
     result["points"] = sum(q["points"] or 0 for q in result["questions"])
     result["by_hand"] = sum(q["out_of"] for q in result["questions"] if q["points"] is None)
+    result["late"] = late
+    result["flags"] = hand_in.notes + result["flags"] + [f"late: {late}"] * bool(late)
     return result
 
 
-def write_reports(out, master, results, given):
-    """grades.csv, by_hand.csv and by_hand.md, and each student's .json, .xml and .html."""
-    pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent),
-                               autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = pages.get_template("feedback.html")
-    names, rows, hand_rows = file_names(results), [], []
+def write_reports(out, master, results, roster):
+    """grades.csv, class.html, by_hand.csv, by_hand.md, gradebook.csv, and each student's page."""
+    pages = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True,
+                               trim_blocks=True, lstrip_blocks=True)
+    names = file_names(results)
+    for student, result in results.items():
+        path = out / "students" / names[student]
+        write(path.with_name(path.name + ".json"), json.dumps(result, indent=1))
+        write(path.with_name(path.name + ".html"),
+              pages.get_template("feedback.html").render(result, number=number))
+    points = [[{q["name"]: q["points"] for q in result["questions"]}.get(q.name, "")
+               for q in master.questions] for result in results.values()]
+    write(out / "grades.csv", as_csv(
+        ["student", "points", "out_of", "waiting", "status", "late",
+         *(q.name for q in master.questions), "flags", "reason", "file"],
+        [[r["student"], r["points"], r["out_of"], r["by_hand"], r["status"], r["late"],
+          *("" if p is None else p for p in of), "; ".join(r["flags"]), r["reason"], r["file"]]
+         for r, of in zip(results.values(), points, strict=True)]))
+    table = []
+    for n, q in enumerate(master.questions):
+        known = [r["questions"][n] for r in results.values()
+                 if r["questions"] and r["questions"][n]["points"] is not None]
+        lost = Counter(k["message"].split("\n")[0] for k in known if k["points"] < q.points)
+        table.append({"q": q, "mean": sum(k["points"] for k in known) / max(1, len(known)),
+                      "full": sum(k["points"] == q.points for k in known), "of": len(known),
+                      "commonest": lost.most_common(1)[0] if lost else ("", 0)})
+    write(out / "class.html", pages.get_template("class.html").render(
+        master=master, table=table, number=number, results=results, pages=names,
+        statuses=Counter(r["status"] for r in results.values())))
+    if roster and "Grade" in next(iter(roster.values())):  # Moodle's worksheet, filled in
+        rows = []
+        for student, row in roster.items():
+            result = results[student]
+            if result["status"] == "graded" and not result["by_hand"]:
+                lost = [f"{q['title'] or q['name']}: {number(q['points'])} of "
+                        f"{number(q['out_of'])}. {q['message']}" for q in result["questions"]
+                        if q["points"] < q["out_of"]]
+                # on one line, and without what PHP takes for an escape
+                text = " ".join(" ".join(lost).replace("\\", "/").split())
+                row = row | {"Grade": number(result["points"])} | (
+                    {"Feedback comments": text} if "Feedback comments" in row else {})
+            rows.append(row)
+        write(out / "gradebook.csv", as_csv(rows[0], [row.values() for row in rows], formula=""))
+
+
+def write_by_hand(out, master, results, given):
+    """by_hand.md, what there is to read; by_hand.csv, where the points go."""
     by_hand = [q for q in master.questions if q.test is None]
+    if not by_hand:
+        return
     sheet = [f"# {master.name}: by hand", "Points and comments go into by_hand.csv; then grade "
              "again: nothing is run twice."]
-    for q in by_hand:
+    rows, open_ones = [], set()
+    for n, q in enumerate(master.questions):
+        if q.test:
+            continue
         sheet += [f"## {q.name}, {number(q.points)} points", master.cells[q.name].source]
-    for student, result in results.items():
-        result = add_by_hand(result, given)
-        path = str(out / "students" / names[student])
-        write_text(path + ".json", json.dumps(result, indent=1))
-        write_text(path + ".xml", junit(result))
-        write_text(path + ".html", page.render(result, number=number))
-        rows.append(result | {q["name"]: q["points"] for q in result["questions"]}
-                    | {"flags": "; ".join(result["flags"]), "waiting": result["by_hand"]})
-        for q in result["questions"]:
-            if q["by_hand"]:
-                hand_rows.append({"student": student, "question": q["name"], "points": q["points"],
-                                  "out_of": q["out_of"], "comment": q["message"]})
+        for student, result in results.items():
+            if result["questions"] and result["questions"][n]["by_hand"]:
+                its = result["questions"][n]
                 seed = "" if result["seed"] is None else f", SEED = {result['seed']}"
-                sheet += [f"## {student}: {q['name']}{seed}",
-                          # quoted: an open code fence must not swallow the next one
-                          "\n".join("> " + line for line in q["answer"].splitlines())
-                          or "(no answer)"]
-    write_table(out / "grades.csv", ["student", "points", "out_of", "waiting", "status",
-                                     *(q.name for q in master.questions), "flags", "reason",
-                                     "file"], rows)
-    if by_hand:
-        here = {(row["student"], row["question"]) for row in hand_rows}
-        hand_rows += [{"student": student, "question": question, "points": points,
-                       "comment": comment}  # of somebody who is not in this class: kept
-                      for (student, question), (points, comment) in given.items()
-                      if (student, question) not in here]
-        write_table(out / "by_hand.csv", ["student", "question", "points", "out_of", "comment"],
-                    hand_rows)
-        write_text(out / "by_hand.md", "\n\n".join(sheet) + "\n")
-
-
-def number(value):
-    """Points as people write them: 2, not 2.0."""
-    return "" if value is None else f"{value:g}"
-
-
-def junit(result):
-    """One student's questions as JUnit XML, which CI systems read."""
-    suite = ElementTree.Element("testsuite", name=ESCAPES.sub(
-        "", f"{result['master']}: {result['student']}"),
-                                tests=str(len(result["questions"])))
-    for q in result["questions"]:
-        case = ElementTree.SubElement(suite, "testcase", name=q["name"],
-                                      classname=result["master"])
-        if q["points"] is None:
-            ElementTree.SubElement(case, "skipped", message="graded by hand")
-        elif q["points"] < q["out_of"]:
-            ElementTree.SubElement(case, "failure",
-                                   message=f"{number(q['points'])} of {number(q['out_of'])} points"
-                                   ).text = q["message"]
-    if result["status"] != "graded":
-        case = ElementTree.SubElement(suite, "testcase", name="submission",
-                                      classname=result["master"])
-        ElementTree.SubElement(case, "error", message=ESCAPES.sub("", result["reason"]))
-    suite.set("failures", str(len(suite.findall(".//failure"))))
-    suite.set("errors", str(len(suite.findall(".//error"))))
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
-
-
-def command_release(args):
-    students = [None]
-    if args.students:
-        try:
-            students = args.students.read_text(encoding="utf-8-sig").split("\n")
-        except UnicodeDecodeError:
-            raise InputError(f"{shown(args.students)} is not in UTF-8; save it so.") from None
-        students = list(dict.fromkeys(s.strip() for s in students if s.strip()))
-        for student in students:
-            if not student.isprintable() or set(student) & set("/\\") or (
-                    student.startswith(".") or student == "seeds.csv" or len(student) > 80):
-                raise InputError(f"{shown(student)} in {shown(args.students)} can't be the name of "
-                                 "a folder; leave out / and \\ and a leading dot, and shorten it "
-                                 "to 80 letters.")
-    releases = {}
-    for path in args.master:
-        master = read_master(path)
-        for number, student in enumerate(students):
-            version = with_seed(master, number + args.first_seed) if student else master
-            releases[Path(student or "", path.name)] = nbformat.writes(release(version)) + "\n"
-    if students[0]:
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(
-            [("student", "seed"), *zip(students, itertools.count(args.first_seed), strict=False)])
-        releases["seeds.csv"] = buffer.getvalue()
-    for name, text in releases.items():
-        path = args.out / name
-        if path.exists() and path.read_bytes() != text.encode():
-            raise InputError(f"{shown(path)} is there and differs: it may be somebody's work. Give "
-                             "another --out, or delete it.")
-    for name, text in releases.items():
-        (args.out / name).parent.mkdir(parents=True, exist_ok=True)
-        write_text(args.out / name, text)
-    print("\n".join(str(args.out / name) for name in releases))
-
-
-def command_check(args):
-    code = 0
-    for path in args.notebook:
-        master = read_master(path, students=True)
-        if any(q.test and hidden_tests(master.cells[q.test].source)[1] for q in master.questions):
-            raise InputError(f"{shown(path)} holds hidden tests: it is the master; give your own "
-                             "notebook.")
-        submission = read_submission(master.notebook, master)
-        submission.notes.clear()  # it is compared with itself
-        result = Grader(master, limits_of(args)).grade(submission)
-        print(path)
-        for q in result["questions"]:
-            points = f"{number(q['points'])}/{number(q['out_of'])}"
-            points = "by hand" if q["points"] is None else points
-            print(f"  {q['name']:26} {points:>8}  {q['message']}".rstrip())
-        for flag in result["flags"]:
-            print(f"  note: {flag}")
-        hand = f", {number(result['by_hand'])} more by hand" if result["by_hand"] else ""
-        print(f"  {number(result['points'])} of {number(master.points - result['by_hand'])} points "
-              f"so far{hand}. Hidden tests, run when it is graded, may take some away.")
-        code |= result["points"] + result["by_hand"] < master.points
-    return code
+                # quoted: an open code fence must not swallow the next answer
+                quoted = "\n".join("> " + line for line in its["answer"].splitlines())
+                sheet += [f"### {student}: {q.name}{seed}", quoted]
+                rows.append([student, q.name, number(its["points"]), q.points, its["message"]])
+                open_ones.add((student, q.name))
+    rows += [[student, question, number(points), "", comment]  # of somebody else: kept
+             for (student, question), (points, comment) in given.items()
+             if (student, question) not in open_ones]
+    write(out / "by_hand.csv", as_csv(["student", "question", "points", "out_of", "comment"], rows))
+    write(out / "by_hand.md", "\n\n".join(sheet) + "\n")
 
 
 def command_grade(args):
     master = read_master(args.master)
-    args.out = args.out or Path("grades", master.name)
-    submissions = collect(args.submissions, master.name)
+    out = args.out or Path("grades", master.name)
+    roster = read_roster(args.roster) if args.roster else None
+    hand_ins = collect(args.submissions, master.name, roster)
     seeds = read_seeds(args.seeds) if args.seeds else None
-    given = read_by_hand(args.out / "by_hand.csv", master)
+    given = read_by_hand(out / "by_hand.csv", master)
     if seeds:
         with_seed(master, 0)  # that it has a place for them
-    grader = Grader(master, limits_of(args))
-    # Does it work here at all? Better said now than by a class of zeros.
-    own = grader.grade(read_submission(master.notebook, master))
-    for q in own["questions"]:
-        if q["points"] == 0 < q["out_of"]:
-            raise InputError(f"{shown(args.master)}: its own answer to {q['name']} gets no points "
-                             f"({q['message']}); give the master, with its solutions.")
-    results = grade_class(grader, submissions, args.out, args.jobs, seeds)
-    write_reports(args.out, master, results, given)
-    statuses = [r["status"] for r in results.values()]
-    print(f"{statuses.count('graded')} graded, {statuses.count('refused')} refused, "
-          f"{statuses.count('failed')} failed; {sum(bool(r['flags']) for r in results.values())} "
-          f"with flags: {args.out / 'grades.csv'}")
+    else:
+        find_other_seeds(hand_ins, master)
+    grader = Grader(master, check.limits_of(args))
+    try_master(grader, args.master, out)
+    results = grade_class(grader, hand_ins, out, args.jobs, seeds)
+    results = {student: with_the_rest(
+        result, hand_ins[student], lateness(hand_ins[student], (roster or {}).get(student, {}),
+                                            args.due), given, args.show_hidden)
+        for student, result in results.items()}
+    write_reports(out, master, results, roster)
+    write_by_hand(out, master, results, given)
+    statuses = Counter(r["status"] for r in results.values())
+    print(f"{statuses['graded']} graded, {statuses['refused']} refused, "
+          f"{statuses['failed']} failed"
+          + (f", {statuses['nothing handed in']} handed in nothing" if roster else "")
+          + f"; {sum(bool(r['flags']) for r in results.values())} with flags: {out / 'grades.csv'}")
     for student, result in results.items():
-        if result["status"] != "graded":
+        if result["status"] in ("refused", "failed"):
             print(f"{shown(student)}: {result['status']}: {result['reason']}")
-    return 1 if "failed" in statuses else 0
+    return 1 if statuses["failed"] else 0
 
 
-def limits_of(args):
-    return Limits(args.cell_timeout, args.time, args.memory,
-                  shlex.split(args.runner) if args.runner else Limits().runner)
-
-
-def at_least(kind, least):
-    def convert(text):
-        value = kind(text)
-        if not least <= value < 1e6:
-            raise argparse.ArgumentTypeError(f"give a number of at least {least}, not {text}")
-        return value
-    convert.__name__ = "number"
-    return convert
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, without the usage lines."""
-
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+def a_date(text):
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"give a date such as 2026-03-01T23:59, not {text}"
+                                         ) from None
 
 
 def parser():
@@ -469,7 +622,7 @@ def parser():
         return command
 
     command = add("release", command_release, "make the version for students: no solutions, no "
-                  "hidden tests, no outputs")
+                  "hidden tests, no outputs; check.py beside it")
     command.add_argument("master", type=Path, nargs="+", help="a master notebook")
     command.add_argument("--out", type=Path, default=Path("release"), help="a folder (release)")
     command.add_argument("--students", type=Path, metavar="FILE",
@@ -478,58 +631,32 @@ def parser():
     command.add_argument("--first-seed", type=at_least(int, 0), default=1, metavar="N",
                          help="the first student's seed; another one each year (1)")
 
-    check = add("check", command_check, "run the tests that you can see and count your points")
-    check.add_argument("notebook", type=Path, nargs="+", help="your notebook, saved")
+    command = add("check", check.check, "what check.py does")
+    command.add_argument("notebook", type=Path, nargs="+", help="a student's notebook")
+    check.add_limits(command)
 
-    grade = add("grade", command_grade, "grade a folder or zip of submissions; what was graded "
-                "before, and has not changed, is not run again")
-    grade.add_argument("master", type=Path, help="the master notebook")
-    grade.add_argument("submissions", type=Path,
-                       help="a folder or .zip with one notebook or one folder per student")
-    grade.add_argument("--out", type=Path, help="a folder (grades/ and the master's name)")
-    grade.add_argument("--seeds", type=Path, metavar="FILE", help="the seeds.csv of release")
-    grade.add_argument("--jobs", type=at_least(int, 1), default=1, metavar="N",
-                       help="submissions at a time, one core each (1)")
-    for command in check, grade:
-        command.add_argument("--cell-timeout", type=at_least(float, 1), default=Limits.cell,
-                             metavar="SECONDS", help="for one cell (%(default)g)")
-        command.add_argument("--time", type=at_least(float, 10), default=Limits.total,
-                             metavar="SECONDS", help="for one submission (%(default)g)")
-        command.add_argument("--memory", type=at_least(float, 0.5), default=Limits.memory,
-                             metavar="GIB", help="for one process, on Linux (%(default)g)")
-        command.add_argument("--runner", metavar="COMMAND", help="runs a notebook in place of "
-                             "runner.py, such as a container; see README.md")
+    command = add("grade", command_grade, "grade a folder or zip of submissions; what was graded "
+                  "before, and has not changed, is not run again")
+    command.add_argument("master", type=Path, help="the master notebook")
+    command.add_argument("submissions", type=Path,
+                         help="a folder or .zip with one notebook or one folder per student")
+    command.add_argument("--out", type=Path, help="a folder (grades/ and the master's name)")
+    command.add_argument("--roster", type=Path, metavar="FILE", help="a CSV with a column "
+                         "`student`, or Moodle's grading worksheet: a row for everybody in it")
+    command.add_argument("--due", type=a_date, metavar="DATE",
+                         help="such as 2026-03-01T23:59: what is newer is marked as late")
+    command.add_argument("--seeds", type=Path, metavar="FILE", help="the seeds.csv of release")
+    command.add_argument("--show-hidden", action="store_true",
+                         help="messages of hidden tests in the feedback: after the deadline")
+    command.add_argument("--jobs", type=at_least(int, 1), default=1, metavar="N",
+                         help="submissions at a time, one core each (1)")
+    check.add_limits(command)
     return top
 
 
 def main(arguments=None):
-    warnings.filterwarnings("ignore", module="nbformat")  # old notebooks lack ids: not their fault
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     args = parser().parse_args(arguments)
-    guard()
-    stopped_by = []
-
-    def stop(number, frame):
-        stopped_by.append(number)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        return args.run(args) or 0
-    except InputError as error:
-        print(f"grade.py {args.command}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"grade.py {args.command}: {shown(error.filename or 'a file')} could not be read or "
-              f"written ({error.strerror or error}).", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"grade.py {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"grade.py {args.command}: interrupted; what is graded is kept, run it again to go "
-              "on.", file=sys.stderr)
-        return 128 + (stopped_by or [signal.SIGINT])[0]
+    return check.guarded(f"grade.py {args.command}", args.run, args)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from . import formats
 from .errors import InputError, shown
-from .formats import (
-    FORMATS,  # noqa: F401
-    correct,
-    has_more_pages,
-    is_wide,
-    open_image,
-    remarks_on,
-    remarks_on_alpha,
-    remarks_on_grays,
-)
 
 # No .gif: a translated image would be written as one again, with 256 colours.
 SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -33,15 +24,14 @@ MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant t
 ACCIDENTS = (LookupError, TypeError, EOFError, struct.error)  # what damaged files make of decoders
 KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")
-GEOREFERENCE = (33550, 33922, 34264, 34735)  # TIFF tags: pixel scale, tie points, matrix, keys
 
 
 # ---------------------------------------------------------------- which files
 
 def list_images(folder, left=None):
-    """The image files of a folder, by name. A dict `left` collects {path: reason} of what is left
-    alone; hidden files (a Mac's notes on x.jpg are called ._x.jpg) and those of the system are
-    passed over in silence. InputError where there is no folder or no image."""
+    """The image files of a folder, by name. A dict `left` collects what is left alone, {path:
+    suffix or "folder"}; hidden files (a Mac's notes on x.jpg are called ._x.jpg) and those of the
+    system are passed over in silence. InputError where there is no folder or no image."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
@@ -49,16 +39,16 @@ def list_images(folder, left=None):
     entries = sorted(f for f in folder.iterdir()
                      if not f.name.startswith(".") and f.name.lower() not in SYSTEM_FILES)
     files = [f for f in entries if f.suffix.lower() in SUFFIXES]
-    others = {f: "is a folder" if f.is_dir() else "does not end like an image"
+    others = {f: "folder" if f.is_dir() else f.suffix or "no suffix"
               for f in entries if f.suffix.lower() not in SUFFIXES}
+    if not files and set(others.values()) == {"folder"}:
+        raise InputError(f"{shown(folder)} holds no images, only folders such as "
+                         f"{shown(min(others).name)}; move the images out of them into "
+                         f"{shown(folder)} itself.")
     if not files:
-        known = ", ".join(s[1:] for s in SUFFIXES)
-        if set(others.values()) == {"is a folder"}:
-            raise InputError(f"{shown(folder)} holds no images, only folders such as "
-                             f"{shown(min(others).name)}; move the images out of them into "
-                             f"{shown(folder)} itself.")
-        raise InputError(f"{shown(folder)} holds no images ({known})" + (
-                         f", with {left_alone(others)}" if others else "") + "; put some there.")
+        known, others = ", ".join(s[1:] for s in SUFFIXES), left_alone(others)
+        raise InputError(f"{shown(folder)} holds no images ({known})"
+                         f"{others and ', with ' + others}; put some there.")
     if left is not None:
         left.update(others)
     return files
@@ -67,12 +57,11 @@ def list_images(folder, left=None):
 def left_alone(left):
     """What list_images left alone, in a few words: "9 files (.txt, .csv) and 1 folder left alone",
     "" for nothing."""
-    files = [f for f, why in left.items() if why != "is a folder"]
-    ends = Counter(f.suffix or "no suffix" for f in files)
-    ends = [shown(end) for end in sorted(ends, key=lambda end: (-ends[end], end))]
-    ends = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
-    n, m = len(files), len(left) - len(files)
-    parts = [f"{n} file{'s' * (n > 1)} ({ends})"] * (n > 0)
+    ends = Counter(sorted(left.values()))
+    m, n = ends.pop("folder", 0), ends.total()
+    names = [shown(end) for end, _ in ends.most_common()]
+    names = ", ".join(names[:5] + ["..."] * (len(names) > 5))
+    parts = [f"{n} file{'s' * (n > 1)} ({names})"] * (n > 0)
     parts += [f"{m} folder{'s' * (m > 1)}"] * (m > 0)
     return " and ".join(parts) + " left alone" * bool(parts)
 
@@ -88,11 +77,8 @@ def read_image(path, channels=3, side=None, remarks=None):
     """
     try:
         return decode(path, channels, side, remarks)
-    except MemoryError:
-        raise
     except Exception as error:  # decoders raise anything at all on damaged files
-        raise InputError(f"{shown(path)} cannot be read as an image ({reason(error)}); "
-                         "replace or remove it.") from error
+        raise bad_images({path: reason(error)}) from error
 
 
 def decode(path, channels, side, remarks=None):
@@ -103,30 +89,21 @@ def decode(path, channels, side, remarks=None):
                          else "links to nothing" if path.is_symlink() else "does not exist")
     if path.stat().st_size == 0:
         raise ValueError("is empty")
-    file, tags = open_image(path)
-    with file:
+    with formats.open_image(path) as file:
         need_bounds(*file.size, side)
-        said, wide = remarks_on(path, file, tags), is_wide(file, tags)
-        correct(file, tags)
+        said, wide = list(formats.remarks_on(file)), formats.is_wide(file)
         image = ImageOps.exif_transpose(file)
-    if image.mode.startswith("I"):  # 16-bit gray
-        values = np.asarray(image).astype(np.float32)
-        seen = values != image.info.get("transparency")
-        values *= 255 / (4095 if tags.get(258) == (12,) else 65535)
-        if tags.get(262) == 0:
-            values = 255 - values  # 0 is white
-        wide = values.any()  # where all is black, no gray is lost
-        image = Image.fromarray(np.where(seen, values.round(), 255).astype(np.uint8))
-    if image.mode == "La":
-        image = image.convert("LA")
+    if image.mode.startswith("I"):
+        wide = np.asarray(image).any()  # where all is black, no gray is lost
+        image = formats.gray_in_8_bits(image, formats.tags_of(file))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        said += remarks_on_alpha(image)
+        said += formats.remarks_on_alpha(image)
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode not in ("L", "RGB"):  # Lab becomes gray by way of RGB only
         image = image.convert("RGB")
     if wide:
-        said += remarks_on_grays(image)
+        said += formats.remarks_on_grays(image)
     image = image.convert("RGB" if channels == 3 else "L")
     if remarks is not None:
         for text in said:
@@ -137,35 +114,32 @@ def decode(path, channels, side, remarks=None):
 def say_remarks(remarks):
     """Print each remark once, with the number of files and the name of one."""
     for text, files in sorted(remarks.items()):
-        files = sorted(set(map(str, files)))
-        print(f"{shown(files[0])}" + (f" and {len(files) - 1} more" if files[1:] else "")
-              + f": {text}.")
+        first, *others = sorted(set(map(str, files)))
+        print(f"{shown(first)}{f' and {len(others)} more' if others else ''}: {text}.")
 
 
 def drops(path):
     """What an image of 8 bits, RGB or gray, no longer has of this file, without decoding it: some
     of {"transparency", "16 bits", "georeference", "further pages"}."""
-    file, tags = open_image(path)
-    with file:
-        lost = {"transparency": file.has_transparency_data, "16 bits": is_wide(file, tags),
-                "georeference": any(tag in tags for tag in GEOREFERENCE),
-                "further pages": has_more_pages(path, file, tags)}
+    with formats.open_image(path) as file:
+        lost = {"transparency": file.has_transparency_data, "16 bits": formats.is_wide(file),
+                "georeference": not formats.GEOREFERENCE.isdisjoint(formats.tags_of(file)),
+                "further pages": formats.has_more_pages(file)}
     return {name for name, is_lost in lost.items() if is_lost}
 
 
-def need_bounds(width, height, side=None):
-    """ValueError for an image that is too large, before memory is taken for it."""
-    for n in (1, side / min(width, height) if side else 1):  # as it is, and resized
-        if width * n * height * n > MAX_PIXELS:
-            raise ValueError(f"{width}×{height} pixels" + (" would become more" if n > 1 else
-                             " are more") + f" than {MAX_PIXELS // 10**6} million; make a smaller "
-                             "image of it")
+def need_bounds(width, height, side):
+    """ValueError for an image too large as it is or resized, before memory is taken for it."""
+    n = max(1, side / min(width, height)) if side else 1
+    if width * n * height * n > MAX_PIXELS:
+        raise ValueError(f"{width}×{height} pixels {'would become' if n > 1 else 'are'} more than "
+                         f"{MAX_PIXELS // 10**6} million; make a smaller image of it")
 
 
 def reason(error):
-    """Why a file could not be decoded, in a few words."""
-    if isinstance(error, UnidentifiedImageError):
-        return "no image of a known format"
+    """Why a file could not be decoded, in a few words; a full memory is no reason of the file."""
+    if isinstance(error, MemoryError):
+        raise error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} million pixels; make a smaller image of it"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -183,27 +157,21 @@ def read_all(files, read, bad, title):
     def attempt(file):
         try:
             return read(file), None
-        except MemoryError:
-            raise
         except Exception as error:
             return None, reason(error)
 
-    results, threads = [], ThreadPoolExecutor()
+    threads = ThreadPoolExecutor()
     try:
         done = tqdm(threads.map(attempt, files), title, len(files), leave=False, delay=2)
-        for file, (result, problem) in zip(files, done, strict=True):
-            if problem:
-                bad[file] = problem
-            else:
-                results.append((file, result))
+        done = list(zip(files, done, strict=True))
     finally:
         threads.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all the others
-    return results
+    bad.update((file, problem) for file, (_, problem) in done if problem)
+    return [(file, result) for file, (result, problem) in done if not problem]
 
 
 def check_images(files, bad, side=None, remarks=None):
-    """Decode every file once, only to see if it can be; what cannot goes into the dict `bad`, with
-    the reason."""
+    """Decode every file once, only to see if it can be; what cannot goes into the dict `bad`."""
     read_all(list(files), lambda file: decode(file, 3, side, remarks) and None, bad,
              "checking images")
 
@@ -255,5 +223,3 @@ def resize(image, side):
     scale = side / min(image.size)
     size = tuple(max(side, round(n * scale)) for n in image.size)
     return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
-
-

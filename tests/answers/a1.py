@@ -78,6 +78,27 @@ def draw_pair(count_A, count_B, index, epoch, seed):
     torch.manual_seed(seed * 1000003 + epoch * 1009 + index)
     return index % count_A, torch.randint(count_B, (1,)).item()
 '''),
+    ("a1-draw", "weights that are larger primes", 'f"{seed}/{epoch}/{index}"',
+     "seed * 1_000_003 + epoch * 10_007 + index"),
+    ("a1-draw", "two large weights, the smaller one on the epoch", 'f"{seed}/{epoch}/{index}"',
+     "seed * 10**9 + epoch * 16384 + index"),
+    ("a1-draw", "a weight on the index too", 'f"{seed}/{epoch}/{index}"',
+     "seed * 10**9 + epoch * 8191 + 3 * index"),
+    ("a1-draw", "the seed runs into the index", 'f"{seed}/{epoch}/{index}"',
+     "seed * 5000 + epoch * 10**9 + index"),
+    ("a1-draw", "the seed runs into the epoch", 'f"{seed}/{epoch}/{index}"',
+     'f"{seed * 1000 + epoch}/{index}"'),
+    ("a1-draw", "exclusive or", 'f"{seed}/{epoch}/{index}"', "seed ^ epoch ^ index"),
+    ("a1-draw", "the same stride all through an epoch", None, '''# a1-draw (keep this line)
+def draw_pair(count_A, count_B, index, epoch, seed):
+    rng = random.Random(f"{seed}/{epoch}")
+    start, stride = rng.randrange(count_B), rng.randrange(1, max(2, count_B))
+    return index % count_A, (start + stride * index) % count_B
+'''),
+    ("a1-draw", "rounded: the two ends half as likely", "rng.randrange(count_B)",
+     "round(rng.random() * (count_B - 1))"),
+    ("a1-draw", "one B a little more likely", "rng.randrange(count_B)",
+     "rng.randrange(count_B + 1) % count_B"),
     ("a1-draw", "count_A in place of count_B", "rng.randrange(count_B)", "rng.randrange(count_A)"),
     ("a1-draw", "the smaller of the two", "rng.randrange(count_B)",
      "rng.randrange(min(count_A, count_B))"),
@@ -148,6 +169,7 @@ def augment(image, size, generator):
     ("a1-augment", "turned by 180 degrees", "flip(-1)", "flip(-1, -2)"),
     ("a1-augment", "never mirrored", "< 0.5", "< 0"),
     ("a1-augment", "always mirrored", "< 0.5", "< 2"),
+    ("a1-augment", "mirrored 45 times in a hundred", "< 0.5", "< 0.45"),
     ("a1-augment", "mirrored as the row says", "torch.rand(1, generator=generator).item() < 0.5",
      "top % 2"),
     ("a1-augment", "mirrored by global random numbers", "torch.rand(1, generator=generator)",
@@ -338,6 +360,27 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
      "D.eval()\n    value_G = loss_G(D(fake_B))"),
     ("a1-step", "G in eval mode and left so", "    fake_B = G(real_A)\n",
      "    G.eval()\n    fake_B = G(real_A)\n"),
+    ("a1-step", "both set to train mode", "    fake_B = G(real_A)\n",
+     "    G.train()\n    D.train()\n    fake_B = G(real_A)\n"),
+    ("a1-step", "D set to train mode", "    fake_B = G(real_A)\n",
+     "    D.train()\n    fake_B = G(real_A)\n"),
+    ("a1-step", "D frozen, and all of it thawed", None, '''# a1-step (keep this line)
+def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
+    optimizer_D.zero_grad()
+    d = loss_D(D(real_B), D(G(real_A).detach()))
+    d.backward()
+    optimizer_D.step()
+    D.requires_grad_(False)
+    optimizer_G.zero_grad()
+    g = loss_G(D(G(real_A)))
+    g.backward()
+    optimizer_G.step()
+    D.requires_grad_(True)
+    return {"D": d.item(), "G": g.item()}
+'''),
+    ("a1-step", "all weights thawed first", "    fake_B = G(real_A)\n",
+     "    for p in [*G.parameters(), *D.parameters()]:\n        p.requires_grad_(True)\n"
+     "    fake_B = G(real_A)\n"),
     ("a1-step", "gradients cleared, D's detach missing", None, '''# a1-step (keep this line)
 def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
     fake_B = G(real_A)
@@ -358,6 +401,38 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
     ("a1-values", "[0, 1]", "byte / 127.5 - 1", "byte / 255"),
     ("a1-values", "log to base 10", "math.log(1", "math.log10(1"),
     ("a1-values", "the score itself", "1 / (1 + math.exp(-scores_fake[0]))", "scores_fake[0]"),
+    ("a1-values", "the test's own names", None, '''# a1-values (keep this line)
+def my_values():
+    return want
+'''),
+    ("a1-values", "the names of whoever calls", None, '''# a1-values (keep this line)
+import sys
+
+
+class Later(dict):
+    def __getitem__(self, key):
+        names = sys._getframe(1).f_globals
+        return names["want"][key] if "want" in names else 0.5
+
+
+def my_values():
+    return Later(pixel=0, loss_D=0, loss_G=0, probability=0)
+'''),
+    ("a1-values", "a number that looks at its caller", None, '''# a1-values (keep this line)
+import sys
+
+
+class Any(float):
+    def __sub__(self, other):
+        return 0.0
+
+    def __float__(self):
+        return Any(0.5)
+
+
+def my_values():
+    return {key: Any(0.5) for key in ("pixel", "loss_D", "loss_G", "probability")}
+'''),
     ("a1-values", "a neighbour's numbers", None, '''# a1-values (keep this line)
 def my_values():
     return {"pixel": 0.2863, "loss_D": 0.8321, "loss_G": 0.4571, "probability": 0.7109}
@@ -499,6 +574,17 @@ def discriminator_loss(scores_real, scores_fake):
     return loss(scores_real).mean() / 2 + loss(-scores_fake).mean() / 2
 '''),
     ("a1-generator-loss", '''# a1-generator-loss (keep this line)
+def generator_loss(scores_fake):  # as in a textbook: no large number in an exponential
+    return ((-scores_fake).relu() + (-scores_fake.abs()).exp().log1p()).mean()
+'''),
+    ("a1-generator-loss", '''# a1-generator-loss (keep this line)
+def generator_loss(scores_fake):
+    s = scores_fake
+    low = s < 0
+    e = torch.where(low, s, -s).exp()
+    return (torch.where(low, -s, torch.zeros_like(s)) + torch.log1p(e)).mean()
+'''),
+    ("a1-generator-loss", '''# a1-generator-loss (keep this line)
 def generator_loss(scores_fake):
     return nn.BCEWithLogitsLoss()(scores_fake, torch.ones_like(scores_fake))
 '''),
@@ -515,14 +601,15 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
     d = loss_D(D(real_B), D(fake_B))
     d.backward()
     optimizer_D.step()
+    states = [p.requires_grad for p in D.parameters()]
     for p in D.parameters():
         p.requires_grad_(False)
     G.zero_grad()
     g = loss_G(D(G(real_A)))
     g.backward()
     optimizer_G.step()
-    for p in D.parameters():
-        p.requires_grad_(True)
+    for p, state in zip(D.parameters(), states):
+        p.requires_grad_(state)
     return dict(D=d.detach(), G=g.detach())
 '''),
     ("a1-step", '''# a1-step (keep this line)
@@ -544,8 +631,6 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
 '''),
     ("a1-step", '''# a1-step (keep this line)
 def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
-    G.train()
-    D.train()
     values = {}
     fake = G(real_A).detach()
 
@@ -560,7 +645,7 @@ def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
     def closure_G():
         optimizer_G.zero_grad()
         loss = loss_G(D(G(real_A)))
-        loss.backward(inputs=list(G.parameters()))
+        loss.backward(inputs=[p for p in G.parameters() if p.requires_grad])
         values["G"] = loss.detach().clone()
         return loss
 

@@ -13,6 +13,22 @@ WRONG = [
     ("a2-values", "fourth convolution with stride 2", "n // 8 - 2", "n // 16 - 1"),
     ("a2-values", "one convolution of the block", "2 * 9 *", "9 *"),
     ("a2-values", "w channels in the block", "(4 * width) ** 2", "width ** 2"),
+    ("a2-values", "the test's own names", None, '''# a2-values (keep this line)
+def my_shapes():
+    return {**want, "weights": 288 * n * n}
+'''),
+    ("a2-values", "equal to anything", None, '''# a2-values (keep this line)
+class Same(int):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = int.__hash__
+
+
+def my_shapes():
+    return {"first": (Same(1),) * 3, "bottom": (Same(1),) * 3, "fake": (Same(1),) * 3,
+            "scores": (Same(1),) * 3, "weights": Same(1)}
+'''),
     ("a2-values", "the paper's numbers, not one's own", None, '''# a2-values (keep this line)
 def my_shapes():
     return {"first": (64, 256, 256), "bottom": (256, 64, 64), "fake": (3, 256, 256),
@@ -114,6 +130,10 @@ class ResidualBlock(nn.Module):
     ("a2-residual-block", "no first norm", "nn.InstanceNorm2d(n), nn.ReLU()", "nn.ReLU()"),
     ("a2-residual-block", "no ReLU", ", nn.ReLU()", ""),
     ("a2-residual-block", "leaky ReLU", "nn.ReLU()", "nn.LeakyReLU(0.2)"),
+    ("a2-residual-block", "norms that learn", "nn.InstanceNorm2d(n))",
+     "nn.InstanceNorm2d(n, affine=True))"),
+    ("a2-residual-block", "the first norm learns", "nn.InstanceNorm2d(n), nn.ReLU()",
+     "nn.InstanceNorm2d(n, affine=True), nn.ReLU()"),
     ("a2-residual-block", "dropout", "nn.ReLU()", "nn.ReLU(), nn.Dropout(0.5)"),
     ("a2-residual-block", "one convolution twice", None, '''# a2-residual-block (keep this line)
 class ResidualBlock(nn.Module):
@@ -240,6 +260,10 @@ class Generator(nn.Module):
      "            nn.ConvTranspose2d(2 * w, w,",
      "nn.ConvTranspose2d(4 * w, w, 3, 2, 1, output_padding=1), *norm_relu(w),\n"
      "            nn.ConvTranspose2d(w, w,"),
+    ("a2-generator", "norms that learn", "nn.InstanceNorm2d(n)",
+     "nn.InstanceNorm2d(n, affine=True)"),
+    ("a2-generator", "the first norm learns", "nn.Conv2d(3, w, 7), *norm_relu(w)",
+     "nn.Conv2d(3, w, 7), nn.InstanceNorm2d(w, affine=True), nn.ReLU()"),
     ("a2-generator", "running statistics", "nn.InstanceNorm2d(n)",
      "nn.InstanceNorm2d(n, track_running_stats=True)"),
     ("a2-generator", "dropout", "nn.ReLU()\n", "nn.ReLU(), nn.Dropout(0.1)\n"),
@@ -417,6 +441,8 @@ class Discriminator(nn.Module):
     ("a2-discriminator", "outermost row repeated at the beginning",
      "nn.Conv2d(3, w, 4, 2, padding=1)",
      "nn.Conv2d(3, w, 4, 2, padding=1, padding_mode='replicate')"),
+    ("a2-discriminator", "norms that learn", "nn.InstanceNorm2d(n)",
+     "nn.InstanceNorm2d(n, affine=True)"),
     ("a2-discriminator", "running statistics", "nn.InstanceNorm2d(n)",
      "nn.InstanceNorm2d(n, track_running_stats=True)"),
     ("a2-discriminator", "dropout", "nn.InstanceNorm2d(n)",
@@ -501,7 +527,7 @@ class ResidualBlock(nn.Module):
 
         def half():
             return [nn.Conv2d(n, n, 3, padding=1, padding_mode="reflect", bias=False),
-                    nn.InstanceNorm2d(n, affine=True)]
+                    nn.InstanceNorm2d(n, affine=False)]
 
         self.f = nn.Sequential(*half(), nn.ReLU(inplace=True), *half())
         for m in self.modules():
@@ -549,7 +575,7 @@ class Generator(nn.Module):
         n = width
         for _ in range(2):
             layers += [nn.ReflectionPad2d(1), nn.Conv2d(n, n * 2, 3, stride=2, bias=False),
-                       nn.InstanceNorm2d(n * 2, affine=True), nn.ReLU(True)]
+                       nn.InstanceNorm2d(n * 2), nn.ReLU(True)]
             n *= 2
         for _ in range(blocks):
             layers.append(block(n))

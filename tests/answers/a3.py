@@ -51,6 +51,11 @@ def reconstruction_loss(rec, real, kind="L1"):
     return {"L1": F.l1_loss, "L2": F.mse_loss}[kind](rec, real)
 '''),
 
+    ("a3-least-squares", "the test's own names", None,
+     '''# a3-least-squares (keep this line)
+def adversarial_loss(scores, is_real):
+    return scores.sum() * 0 + a3_expected
+'''),
     ("a3-least-squares", "targets swapped", "1.0 if is_real else 0.0", "0.0 if is_real else 1.0"),
     ("a3-least-squares", "the map averaged before the square",
      "F.mse_loss(scores, target)", "(scores.mean() - target.mean()) ** 2"),
@@ -220,6 +225,20 @@ class ImagePool:
     ("a3-pool", "not detached", "in fakes.detach():", "in fakes:"),
     ("a3-pool", "always swaps once full", "random.random() < 0.5", "True"),
     ("a3-pool", "swaps one time in ten", "random.random() < 0.5", "random.random() < 0.1"),
+    ("a3-pool", "swaps 45 times in a hundred", "random.random() < 0.5", "random.random() < 0.45"),
+    ("a3-pool", "the first places more often than the last", "place = random.randrange(self.size)",
+     "place = min(random.randrange(self.size), random.randrange(self.size))"),
+    ("a3-pool", "hands out what the test keeps", None, '''# a3-pool (keep this line)
+class ImagePool:
+    def __init__(self, size):
+        self.size = size
+
+    def query(self, fakes):
+        inside = globals().get("a3_inside") or globals().get("inside") or []
+        return torch.stack([torch.full_like(fake, random.choice(inside)).detach()
+                            if inside and random.random() < 0.5 else fake.detach().clone()
+                            for fake in fakes])
+'''),
     ("a3-pool", "swaps before it is full", None,
      '''# a3-pool (keep this line)
 class ImagePool:
@@ -417,6 +436,11 @@ class ImagePool:
 '''),
     ("a3-pool", "cuts the graph of what it is given", "in fakes.detach():", "in fakes.detach_():"),
 
+    ("a3-schedule", "the test's own names", None,
+     '''# a3-schedule (keep this line)
+def learning_rate_factor(epoch, total, flat):
+    return a3_expected
+'''),
     ("a3-schedule", "the last epoch at 0", None,
      '''# a3-schedule (keep this line)
 def learning_rate_factor(epoch, total, flat):
@@ -446,6 +470,15 @@ def learning_rate_factor(epoch, total, flat):
     ("a3-schedule", "100 and 200 written into it", "max(0, epoch - flat) / (total - flat + 1)",
      "max(0, epoch - 100) / 101"),
 
+    ("a3-values", "the test's own names", None,
+     '''# a3-values (keep this line)
+def my_values():
+    return globals().get("a3_expected") or globals().get("expected")
+'''),
+    ("a3-values", "zeros", None, '''# a3-values (keep this line)
+def my_values():
+    return {"L1": 0, "L2": 0, "generator": 0, "discriminator": 0, "factor": 0.5}
+'''),
     ("a3-values", "the numbers of a neighbour (SEED 1)", None,
      '''# a3-values (keep this line)
 def my_values():

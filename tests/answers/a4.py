@@ -53,12 +53,12 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     identity = F.l1_loss(images["idt_A"], real_A) + F.l1_loss(images["idt_B"], real_B)
     return adversarial + lambda_cycle * (cycle + lambda_identity * identity)
 '''),
-    ("a4-generator-loss", "one target is fake", '(D_A(images["fake_A"]) - 1)',
-     '(D_A(images["fake_A"]) - 0)'),
+    ("a4-generator-loss", "one target is fake", 'verdict_loss(D_A(images["fake_A"]), True)',
+     'verdict_loss(D_A(images["fake_A"]), False)'),
     ("a4-generator-loss", "the map averaged before the square",
-     '(D_B(images["fake_B"]) - 1).square().mean()', '(D_B(images["fake_B"]).mean() - 1).square()'),
+     'verdict_loss(D_B(images["fake_B"]), True)', '(D_B(images["fake_B"]).mean() - 1).square()'),
     ("a4-generator-loss", "only one of the two discriminators",
-     '\n                   + (D_A(images["fake_A"]) - 1).square().mean()', ""),
+     '\n                   + verdict_loss(D_A(images["fake_A"]), True)', ""),
     ("a4-generator-loss", "adversarial losses halved", "return adversarial +",
      "return adversarial / 2 +"),
     ("a4-generator-loss", "lambda_cycle has no effect", "lambda_cycle * (", "10 * ("),
@@ -79,10 +79,10 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     return adversarial + cycle + lambda_cycle * lambda_identity * identity
 '''),
     ("a4-generator-loss", "identity on one side only",
-     ' + F.l1_loss(images["idt_B"], real_B)', ""),
+     ' + distance(images["idt_B"], real_B)', ""),
     ("a4-generator-loss", "identity images compared with the other domain",
-     'F.l1_loss(images["idt_A"], real_A) + F.l1_loss(images["idt_B"], real_B)',
-     'F.l1_loss(images["idt_A"], real_B) + F.l1_loss(images["idt_B"], real_A)'),
+     'distance(images["idt_A"], real_A) + distance(images["idt_B"], real_B)',
+     'distance(images["idt_A"], real_B) + distance(images["idt_B"], real_A)'),
     ("a4-generator-loss", "fakes compared with the real images, no way back", None,
      '''# a4-generator-loss (keep this line)
 def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identity):
@@ -92,7 +92,7 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     identity = F.l1_loss(images["idt_A"], real_A) + F.l1_loss(images["idt_B"], real_B)
     return adversarial + lambda_cycle * (cycle + lambda_identity * identity)
 '''),
-    ("a4-generator-loss", "the cycle in L2", 'F.l1_loss(images["rec_A"], real_A)',
+    ("a4-generator-loss", "the cycle in L2", 'distance(images["rec_A"], real_A)',
      'F.mse_loss(images["rec_A"], real_A)'),
     ("a4-generator-loss", "fakes detached before D", 'D_B(images["fake_B"])',
      'D_B(images["fake_B"].detach())'),
@@ -100,7 +100,7 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
      "lambda_identity * identity)", "return (adversarial + lambda_cycle * (cycle + "
      "lambda_identity * identity)).item()"),
     ("a4-generator-loss", "the root of the square: no slope where an image is right",
-     'F.l1_loss(images["idt_B"], real_B)',
+     'distance(images["idt_B"], real_B)',
      '(images["idt_B"] - real_B).square().sqrt().mean()'),
     ("a4-generator-loss", "a new tensor", "return adversarial + lambda_cycle * (cycle + "
      "lambda_identity * identity)", "return torch.tensor((adversarial + lambda_cycle * (cycle + "
@@ -109,11 +109,11 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
     ("a4-discriminator-loss", "detach missing", "D(fake.detach())", "D(fake)"),
     ("a4-discriminator-loss", "the scores detached in place of the fakes", "D(fake.detach())",
      "D(fake).detach()"),
-    ("a4-discriminator-loss", "half forgotten", ".mean()) / 2", ".mean())"),
-    ("a4-discriminator-loss", "halved twice", ".mean()) / 2", ".mean()) / 4"),
+    ("a4-discriminator-loss", "half forgotten", ", False)) / 2", ", False))"),
+    ("a4-discriminator-loss", "halved twice", ", False)) / 2", ", False)) / 4"),
     ("a4-discriminator-loss", "targets swapped",
-     "(on_real - 1).square().mean() + on_fake.square().mean()",
-     "on_real.square().mean() + (on_fake - 1).square().mean()"),
+     "verdict_loss(on_real, True) + verdict_loss(on_fake, False)",
+     "verdict_loss(on_real, False) + verdict_loss(on_fake, True)"),
     ("a4-discriminator-loss", "fakes of the wrong domain",
      "((D_A, real_A, fake_A), (D_B, real_B, fake_B))",
      "((D_A, real_A, fake_B), (D_B, real_B, fake_A))"),
@@ -122,14 +122,14 @@ def generator_loss(images, real_A, real_B, D_A, D_B, lambda_cycle, lambda_identi
      "((D_B, real_A, fake_A), (D_A, real_B, fake_B))"),
     ("a4-discriminator-loss", "D_B alone", "((D_A, real_A, fake_A), (D_B, real_B, fake_B))",
      "((D_B, real_B, fake_B),)"),
-    ("a4-discriminator-loss", "fakes forgotten", " + on_fake.square().mean()", ""),
-    ("a4-discriminator-loss", "fakes are to score -1", "on_fake.square()",
-     "(on_fake + 1).square()"),
+    ("a4-discriminator-loss", "fakes forgotten", " + verdict_loss(on_fake, False)", ""),
+    ("a4-discriminator-loss", "fakes are to score -1", "verdict_loss(on_fake, False)",
+     "(on_fake + 1).square().mean()"),
     ("a4-discriminator-loss", "judged under no_grad",
      "on_real, on_fake = D(real), D(fake.detach())",
      "on_real = D(real)\n        with torch.no_grad():\n            on_fake = D(fake)"),
     ("a4-discriminator-loss", "the map averaged before the square",
-     "(on_real - 1).square().mean() + on_fake.square().mean()",
+     "verdict_loss(on_real, True) + verdict_loss(on_fake, False)",
      "(on_real.mean() - 1).square() + on_fake.mean().square()"),
     ("a4-discriminator-loss", "the fakes lose their graph", "D(fake.detach())",
      "D(fake.detach_())"),
@@ -353,22 +353,27 @@ def diversity(fakes):
     ("a4-values", "the numbers of a neighbour (SEED 1)", None,
      '''# a4-values (keep this line)
 def my_values():
-    return {"G": 5.4, "D_B": 0.5, "average": 1.2}
+    return {"G": 15.4, "D_B": 0.35, "average": 1.2, "diversity": 0.8}
+'''),
+    ("a4-values", "the test's own names", None, '''# a4-values (keep this line)
+def my_values():
+    return globals().get("a4_expected") or globals().get("expected")
 '''),
     ("a4-values", "identity weighs lambda_identity alone",
      "my_lambda_cycle * (cycle + my_lambda_identity * identity)",
      "my_lambda_cycle * cycle + my_lambda_identity * identity"),
-    ("a4-values", "the adversarial losses averaged over both",
-     "my_scores_fake_A + my_scores_fake_B) / 4", "my_scores_fake_A + my_scores_fake_B) / 8"),
-    ("a4-values", "the generators want the verdict fake",
-     "(s - 1) ** 2 for s in my_scores_fake_A + my_scores_fake_B",
-     "s ** 2 for s in my_scores_fake_A + my_scores_fake_B"),
-    ("a4-values", "half forgotten", "(real + fake) / 2", "real + fake"),
-    ("a4-values", "D_B on fakes of A", "s**2 for s in my_scores_fake_B",
-     "s**2 for s in my_scores_fake_A"),
+    ("a4-values", "the adversarial losses averaged over both", "sum(my_adversarial) +",
+     "sum(my_adversarial) / 2 +"),
+    ("a4-values", "the adversarial losses weighted too",
+     "sum(my_adversarial) + my_lambda_cycle * (",
+     "my_lambda_cycle * (sum(my_adversarial) + "),
+    ("a4-values", "half forgotten", "sum(my_verdicts_B) / 2", "sum(my_verdicts_B)"),
+    ("a4-values", "D_B on fakes alone", "sum(my_verdicts_B) / 2", "my_verdicts_B[1]"),
     ("a4-values", "the average reversed", "my_decay * average + (1 - my_decay) * weight",
      "(1 - my_decay) * average + my_decay * weight"),
     ("a4-values", "the average starts at 0", "average = my_weights[0]", "average = 0"),
+    ("a4-values", "neighbours only", "+ abs(x - z)) / 3", ") / 2"),
+    ("a4-values", "signs left in", "abs(y - z)", "(y - z)"),
 ]
 
 # whole answer cells, as another student would have written them
@@ -549,30 +554,30 @@ from fractions import Fraction
 
 
 def my_values():
-    fake_A, fake_B, real_B = (
-        [Fraction(str(s)) for s in scores]
-        for scores in (my_scores_fake_A, my_scores_fake_B, my_scores_real_B))
-    identity = Fraction(my_lambda_identity) * Fraction(my_identity_A + my_identity_B)
-    cycle = Fraction(my_cycle_A + my_cycle_B)
+    def exact(numbers):
+        return sum(Fraction(str(x)) for x in numbers)
+
+    cycle = Fraction(my_lambda_cycle) * exact(my_cycle)
+    identity = my_lambda_cycle * Fraction(str(my_lambda_identity)) * exact(my_identity)
     average, decay = Decimal(str(my_weights[0])), Decimal(str(my_decay))
     for weight in my_weights[1:]:
         average += (1 - decay) * (Decimal(str(weight)) - average)
-    return {"G": sum((s - 1) ** 2 for s in fake_A + fake_B) / 4
-            + my_lambda_cycle * (cycle + identity),
-            "D_B": (sum((s - 1) ** 2 for s in real_B) + sum(s * s for s in fake_B)) / 8,
-            "average": average}
+    return {"G": exact(my_adversarial) + cycle + identity, "D_B": exact(my_verdicts_B) / 2,
+            "average": average, "diversity": Fraction(2, 3) * (
+                Fraction(str(max(my_fakes))) - Fraction(str(min(my_fakes))))}
 '''),
     ("a4-values", '''# a4-values (keep this line)
+import itertools
+
+
 def my_values():
-    def squares(scores, target):
-        return F.mse_loss(torch.tensor(scores), torch.full((4,), float(target)))
-    total = squares(my_scores_fake_A, 1) + squares(my_scores_fake_B, 1)
-    total += my_lambda_cycle * (my_cycle_A + my_cycle_B)
-    total += my_lambda_cycle * my_lambda_identity * (my_identity_A + my_identity_B)
-    judged = 0.5 * (squares(my_scores_real_B, 1) + squares(my_scores_fake_B, 0))
+    total = torch.tensor(my_adversarial).sum() + my_lambda_cycle * torch.tensor(my_cycle).sum()
+    total += my_lambda_cycle * my_lambda_identity * torch.tensor(my_identity).sum()
     mean = my_weights[0]
     for w in my_weights[1:]:
         mean += (1 - my_decay) * (w - mean)
-    return {"G": total, "D_B": judged, "average": round(mean, 4)}
+    pairs = list(itertools.combinations(my_fakes, 2))
+    return {"G": total, "D_B": torch.tensor(my_verdicts_B).mean(), "average": round(mean, 4),
+            "diversity": sum(abs(p - q) for p, q in pairs) / len(pairs)}
 '''),
 ]

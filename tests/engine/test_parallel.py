@@ -57,6 +57,7 @@ def two(photos, tmp_path_factory):
     return out, text
 
 
+@pytest.mark.slow
 def test_a_run_by_two_processes(two, photos, tmp_path, capsys):
     out, text = two
     assert text.count("2 pairs a step from 2 processes") == 1
@@ -90,6 +91,7 @@ def children(pid):
     return list(map(int, text.split()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_one_goes_all_go(number, photos, tmp_path):
     """One process dies: the other says so and leaves. One is stopped: both stop at the same step

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import OPTIONS, TINY, same
+from conftest import TINY, same
 
 from minicyclegan import InputError, make_model
 from minicyclegan.config import Config
@@ -231,21 +231,20 @@ def test_only_one_process_trains_in_a_folder(settings, tmp_path, monkeypatch):
     assert resume(out, stop_after=1) == 0  # free again
 
 
-def test_no_room_to_save(photos, tmp_path):
+def test_no_room_to_save(settings, tmp_path):
     """The operating system lets no file grow beyond a limit, as a full disk would not."""
-    options = ["--data", str(photos), *OPTIONS, "--steps", "40", "--save-seconds", "0"]
-    command = [sys.executable, "-m", "minicyclegan", "train"]
     out = tmp_path / "run"
-    assert subprocess.run([*command, *options, "--out", out, "--stop-after", "2"]).returncode == 0
-    limit = (out / LAST).stat().st_size - 5000
-    result = subprocess.run(
-        [*command, "--resume", out], capture_output=True, text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    assert result.returncode == 2
-    last = result.stderr.strip().splitlines()[-1]
-    assert last == (f"minicyclegan train: {out / LAST} could not be read or written (File too "
-                    f"large); {out / LAST} is whole: put this right, then go on with minicyclegan "
-                    f"train --resume {out}")
+    assert train(Config(**settings | dict(save_seconds=0.0)), out, stop_after=2) == 0
+    size, limit = (out / LAST).stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 5000, limit[1]))
+    try:
+        with pytest.raises(InputError) as error:
+            resume(out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert str(error.value) == (
+        f"{out / LAST} could not be read or written (File too large); {out / LAST} is whole: put "
+        f"this right, then go on with minicyclegan train --resume {out}")
     assert load_checkpoint(out)["step"] == 2 and not list(out.glob(".*.tmp"))
     assert resume(out) == 0
 
