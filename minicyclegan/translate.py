@@ -130,7 +130,7 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     say_remarks(remarks)
     lost = sorted(set().union(*map(drops, targets.values()))) if targets else ()
     if lost:
-        print(f"the results have 8 bits and no {' and no '.join(lost)}, unlike some of the images")
+        print(f"some of the images have what no result will have: {', '.join(lost)}")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -156,7 +156,7 @@ def test_what_is_left_and_lost_is_said(run, inputs, tmp_path, capsys):
     translate(run[0], "B", [inputs], tmp_path / "out")
     out = capsys.readouterr().out
     assert "1 folder" in out and ".txt" in out
-    assert out.count("no transparency") == 1
+    assert out.count("what no result will have: transparency") == 1
 
 
 def test_an_image_too_large_for_the_memory(run, inputs, tmp_path, monkeypatch, capsys):
