@@ -65,14 +65,15 @@ def preset(size):
     if size <= 64:
         config = Config(size=size)
         return dict(generator=UNet, width=config.width, blocks=config.blocks,
-                    disc_width=config.disc_width)
+                    disc_width=config.disc_width, disc_depth=config.disc_depth)
     return dict(generator=Generator, width=64, blocks=9 if size > 128 else 6, disc_width=64)
 
 
-def networks(generator, width, blocks, disc_width):
+def networks(generator, width, blocks, disc_width, disc_depth=3):
     torch.manual_seed(0)
     return {"G_AB": generator(width, blocks), "G_BA": generator(width, blocks),
-            "D_A": Discriminator(disc_width), "D_B": Discriminator(disc_width)}
+            "D_A": Discriminator(disc_width, disc_depth),
+            "D_B": Discriminator(disc_width, disc_depth)}
 
 
 class PlainStep(torch.nn.Module):

@@ -31,9 +31,10 @@ def test_operations_are_counted():
     """Against the sum over the layers: pixels out × kernel × channels in × channels out, twice."""
     G = 2 * (2 * 64**2 * 9 * 3 * 16  # first and last
              + 32**2 * 9 * 16 * 32 + 16**2 * 9 * 32 * 64 + 8**2 * 9 * 64 * 128  # down
+             + 2 * 8**2 * 9 * 128 * 128  # the block at the bottom
              + 16**2 * 9 * 192 * 64 + 32**2 * 9 * 96 * 32 + 64**2 * 9 * 48 * 16)  # up, with skips
-    D = 2 * (32**2 * 16 * 3 * 32 + 16**2 * 16 * 32 * 64 + 8**2 * 16 * 64 * 128
-             + 7**2 * 16 * 128 * 256 + 6**2 * 16 * 256)
+    D = 2 * (32**2 * 16 * 3 * 32 + 16**2 * 16 * 32 * 64 + 15**2 * 16 * 64 * 128
+             + 14**2 * 16 * 128)
     # Forward and twice backward for six calls of G, and for the four of D that it learns from; no
     # gradient of D's weights in the other two.
     expected = 6 * 3 * G + (4 * 3 + 2 * 2) * D

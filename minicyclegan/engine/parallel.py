@@ -8,6 +8,7 @@ gradients are averaged over all of them, and the pools see the fakes of all. Onl
 files. With a single process, every function here does nothing.
 """
 
+import gc
 import os
 
 import torch
@@ -78,12 +79,12 @@ def share(model):
         return
     for weight in model.state_dict().values():
         dist.broadcast(weight, 0)
-    for optimizer in model.optimizers.values():
-        optimizer.register_step_pre_hook(lambda optimizer, *_: average_gradients(optimizer))
+    model.hooks = [optimizer.register_step_pre_hook(average_gradients)
+                   for optimizer in model.optimizers.values()]
     model.pools = {domain: SharedPool(pool) for domain, pool in model.pools.items()}
 
 
-def average_gradients(optimizer):
+def average_gradients(optimizer, *_):
     """All gradients of an optimizer in one flat tensor: one message instead of a hundred."""
     grads = [p.grad for group in optimizer.param_groups for p in group["params"]
              if p.grad is not None]
@@ -98,7 +99,10 @@ def stop(model):
     if processes() == 1:
         return
     dist.barrier()  # or one would leave while another still talks to it
+    for hook in model.hooks:
+        hook.remove()
     model.pools = {domain: shared.pool for domain, shared in model.pools.items()}
+    gc.collect()  # what still held the connection would crash now and then when Python ends
     dist.destroy_process_group()
 
 
