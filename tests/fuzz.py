@@ -264,7 +264,8 @@ def options_case(rng, base):
                  "translate": ["run", "--to", "B", "data/testA", "--out", "out"],
                  "evaluate": ["run", "--picture", "new.png"], "draw": ["out"],
                  "report": ["run"], "export": ["run", "new.pt"], "hiding": ["run"],
-                 "ablate": ["full: generator=resnet size=16 width=2", "--data", "data"],
+                 "ablate": ["full: generator=resnet size=16 width=2 steps=1", "--data", "data",
+                            "--out", "out"],
                  "download": ["maps", "--from", "nowhere.zip"]}[command]
     if rng.random() < 0.15:
         arguments = ["--resume", "run"] if command == "train" else []
