@@ -76,6 +76,7 @@ def test_a_run_by_two_processes(two, photos, tmp_path, capsys):
     assert list(map(float, logs[0])) == pytest.approx(list(map(float, logs[1])), rel=0.05)
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_keeps_the_batch(two, monkeypatch, capsys):
     out, _ = two
     assert main(["train", "--resume", str(out)]) == 0
