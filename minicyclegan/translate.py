@@ -63,8 +63,10 @@ def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
     if "G" in networks:
         say(f"{path} holds one direction, which is taken for the one to {to}")
     name = "G_AB" if to == "B" else "G_BA"
-    found = (networks[n] for n in (f"average_{name}", name, "G") if n in networks)
-    return next(found).to(device), config
+    found = [networks[n] for n in (f"average_{name}", name, "G") if n in networks]
+    if not found:
+        raise InputError(f"{path} holds no {name}; use another checkpoint.")
+    return found[0].to(device), config
 
 
 def start_from(model, path):

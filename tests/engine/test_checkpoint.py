@@ -215,3 +215,10 @@ def test_weights_that_are_of_no_cyclegan(tmp_path):
         torch.save(fixture()["initial"][name], tmp_path / "theirs.pth")
         with pytest.raises(InputError, match="theirs.pth seems to be the weights of one network"):
             load_generator(tmp_path / "theirs.pth", "B")
+
+
+def test_a_checkpoint_without_its_generators(tmp_path):
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, {"config": {"steps": 1}, "step": 1, "networks": {}})
+    with pytest.raises(InputError, match="x.pt holds no G_AB"):
+        load_generator(path, "B")
