@@ -45,8 +45,8 @@ def parser(lab=False):
     sub = add("train", run_train, "train on a folder of images, or on the toy set",
               "train --data horse2zebra --size 128 --out runs/horses")
     sub.add_argument("--preset", choices=list(PRESETS),
-                     help="where the options start: toy (default; about a minute on a CPU) or "
-                          "paper (256×256, the paper's recipe)")
+                     help="where the options start: toy (default; about a minute on a CPU), photos "
+                          "(96×96, hours on a CPU) or paper (256×256, the paper's recipe)")
     sub.add_argument("--out", type=Path, metavar="RUN",
                      help="folder of the run (default: runs/ and the name of the data)")
     sub.add_argument("--resume", type=Path, metavar="RUN",

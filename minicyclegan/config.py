@@ -1,4 +1,4 @@
-"""All options of a run, with the presets: about a minute on a laptop, or the paper's recipe.
+"""All options of a run, with the presets: a minute on a laptop, hours on one, or the paper's recipe.
 
 The command line makes its options of these, and a run folder keeps them in config.json.
 """
@@ -57,6 +57,8 @@ class Config:
     batch: int = option(1, "images of each domain in a step, for each process", least=1)
     lr: float = option(1e-3, "learning rate of Adam", least=0)
     lr_D: float = option(0.0, "that of the discriminators; 0: as --lr", least=0)
+    disc_steps: int = option(1, "steps of the discriminators for each of the generators",
+                             least=1, most=100)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
     beta2: float = option(0.999, "Adam's second beta", least=0, most=0.999999)
     average: float = option(0.0, "translate by running averages of the generators' weights, with "
@@ -94,6 +96,9 @@ class Config:
 
 PRESETS = {
     "toy": dict(steps=1000),
+    "photos": dict(size=96, zoom=112 / 96, width=24, blocks=2, disc_depth=3, lambda_cycle_A=2.0,
+                   lambda_cycle_B=1.0, steps=24000, flat=0.75, lr=2e-4, lr_D=4e-4, disc_steps=3,
+                   average=0.999, log_every=100, sample_every=1000),
     "paper": dict(size=256, zoom=286 / 256, generator="resnet", width=64, blocks=9,
                   upsample="transpose", disc_width=64, disc_depth=3, lambda_cycle_A=10.0,
                   lambda_cycle_B=10.0, epochs=200, lr=2e-4, log_every=100, sample_every=2000,
@@ -125,7 +130,7 @@ def idle(config):
     if config.generator == "unet":
         yield "upsample", "with --generator unet"
     if not config.lambda_adversarial:
-        for name in ("adversarial", "pool_size", "disc_width", "lr_D"):
+        for name in ("adversarial", "pool_size", "disc_width", "lr_D", "disc_steps"):
             yield name, "with --lambda-adversarial 0"
     if not config.lambda_cycle_A and not (config.model == "cyclegan" and config.lambda_cycle_B):
         for name in ("reconstruction", "lambda_identity"):

@@ -34,6 +34,7 @@ class OneWayGAN(nn.Module):
     lambda_adversarial, lambda_cycle_A   weights of the two losses; 0 switches a loss off
     pool_size         past fakes to remember for D_B
     lr, betas         of Adam (section 7.1); lr_D is D_B's, the same if None
+    disc_steps        steps of D_B for each of the generators, where they outrun it
     average           0.999 keeps running averages of the generators' weights: each step takes a
                       thousandth of the new ones. They make calmer images. 0: none
     precision         "fp32", or "bf16": the networks compute in bfloat16; weights and losses stay
@@ -45,13 +46,14 @@ class OneWayGAN(nn.Module):
 
     def __init__(self, G_AB, G_BA, D_B, adversarial="least_squares", reconstruction="L1",
                  lambda_adversarial=1.0, lambda_cycle_A=10.0, pool_size=50, lr=2e-4,
-                 betas=(0.5, 0.999), lr_D=None, average=0.0, precision="fp32", together=True,
-                 seed=0):
+                 betas=(0.5, 0.999), lr_D=None, disc_steps=1, average=0.0, precision="fp32",
+                 together=True, seed=0):
         super().__init__()
         self.G_AB, self.G_BA, self.D_B = G_AB, G_BA, D_B
         self.adversarial, self.reconstruction = adversarial, reconstruction
         self.lambda_adversarial, self.lambda_cycle_A = lambda_adversarial, lambda_cycle_A
-        self.average, self.precision, self.together = average, precision, together
+        self.disc_steps, self.average = disc_steps, average
+        self.precision, self.together = precision, together
         if average:
             self.average_G_AB, self.average_G_BA = copy.deepcopy(G_AB), copy.deepcopy(G_BA)
         self.pools = {"B": ImagePool(pool_size, seed)}
@@ -70,12 +72,12 @@ class OneWayGAN(nn.Module):
                 total, named, fakes = self.generator_half(real_A, real_B)
             descend(self.optimizers["G"], total)
 
-        if self.lambda_adversarial:
+        for _ in range(self.disc_steps if self.lambda_adversarial else 0):
             pooled = {domain: self.pools[domain].query(fake) for domain, fake in fakes.items()}
             with self.autocast(real_A):
                 total, judged = self.discriminator_half(real_A, real_B, pooled)
             descend(self.optimizers["D"], total)
-            named |= judged
+            named |= judged  # those of the last of them
         if self.average:
             for average, G in zip(self.generators(), (self.G_AB, self.G_BA), strict=True):
                 torch._foreach_lerp_([p.data for p in average.parameters()],
@@ -234,7 +236,7 @@ def make_model(config, precision="fp32"):
 
     settings = {name: getattr(config, name) for name in (
         "adversarial", "reconstruction", "lambda_adversarial", "lambda_cycle_A", "pool_size",
-        "lr", "lr_D", "average", "seed")}
+        "lr", "lr_D", "disc_steps", "average", "seed")}
     settings |= dict(betas=(config.beta1, config.beta2), precision=precision)
     G_AB, G_BA = new_generator(), new_generator()
     if config.model == "one_way":

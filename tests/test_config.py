@@ -42,6 +42,7 @@ def test_what_somebody_names_wins_over_a_preset():
     (dict(lambda_adversarial=0, pool_size=9), "--pool-size has no effect with --lambda-adv"),
     (dict(lambda_adversarial=0, adversarial="log"), "--adversarial has no effect"),
     (dict(lambda_adversarial=0, lr_D=1e-4), "--lr-D has no effect"),
+    (dict(lambda_adversarial=0, disc_steps=2), "--disc-steps has no effect"),
     (dict(lambda_cycle_A=0, lambda_cycle_B=0, lambda_identity=1), "--lambda-identity has no eff"),
     (dict(model="one_way", lambda_cycle_A=0, reconstruction="L2"), "--reconstruction has no eff"),
     (dict(epochs=2, steps=2), "both say how long"),

@@ -135,6 +135,14 @@ def test_a_discriminator_with_a_rate_of_its_own(make_cyclegan, batch):
                if name.startswith("G_"))
 
 
+def test_several_steps_of_the_discriminators_for_one_of_the_generators(make_cyclegan, batch):
+    model = make_cyclegan(disc_steps=3)
+    model.step(*batch)
+    taken = {name: {int(state["step"]) for state in optimizer.state.values()}
+             for name, optimizer in model.optimizers.items()}
+    assert taken == {"G": {1}, "D": {3}}
+
+
 class Same(torch.nn.Module):
     """A generator that changes nothing: its losses can be told in advance."""
 

@@ -74,8 +74,8 @@ FLIPPED = dict(
     size=20, zoom=1.5, flip=False, channels=1, model="one_way", generator="unet", width=3,
     blocks=2, upsample="transpose", disc_width=3, disc_depth=1, adversarial="log",
     reconstruction="L2", lambda_adversarial=0.5, lambda_cycle_A=7.0, lambda_cycle_B=7.0,
-    lambda_identity=0.7, pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, lr_D=1e-4, beta1=0.9,
-    beta2=0.9, seed=1, precision="bf16")
+    lambda_identity=0.7, pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, lr_D=1e-4, disc_steps=2,
+    beta1=0.9, beta2=0.9, seed=1, precision="bf16")
 SAME = dict(average=0.9, device="cpu", workers=1, log_every=1, sample_every=100, save_seconds=1.0,
             keep_every=2, pairs=False)
 

@@ -389,7 +389,7 @@ def test_the_folder_is_free_after_an_error(settings, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", [["kill.py", "--kills", "6"], ["soak.py", "--steps", "6000"]])
+@pytest.mark.parametrize("script", [["kill.py", "--kills", "6"], ["soak.py", "--steps", "4000"]])
 def test_killed_and_soaked(script):
     result = subprocess.run([sys.executable, Path(__file__).parent.parent / script[0],
                              *script[1:]], capture_output=True, text=True)
