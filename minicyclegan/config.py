@@ -1,4 +1,4 @@
-"""All options of a run, with the presets: a minute on a laptop, hours on one, or the paper's recipe.
+"""All options of a run, with the presets: a minute on a laptop, hours, or the paper's recipe.
 
 The command line makes its options of these, and a run folder keeps them in config.json.
 """
