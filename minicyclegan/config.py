@@ -42,21 +42,21 @@ class Config:
                              least=1, most=6)
     init: str = option("", "start from the networks of a run, an export, or the authors' files")
     # the losses
-    adversarial: str = option("least_squares", "adversarial loss", ("least_squares", "log"))
+    adversarial: str = option("log", "adversarial loss", ("least_squares", "log"))
     reconstruction: str = option("L1", "cycle loss", ("L1", "L2"))
     lambda_adversarial: float = option(1.0, "weight of the adversarial losses", least=0)
     lambda_cycle_A: float = option(5.0, "weight of the cycle A to B to A", least=0)
     lambda_cycle_B: float = option(2.0, "weight of the cycle B to A to B", least=0)
     lambda_identity: float = option(0.0, "weight of the identity losses, times the cycle's",
                                     least=0)
-    pool_size: int = option(50, "past fakes shown to D again", least=0, most=10**6)
+    pool_size: int = option(0, "past fakes shown to D again", least=0, most=10**6)
     # the optimisation
     epochs: int = option(0, "times to go through the larger domain; 0: STEPS counts", least=0)
     steps: int = option(0, "steps to train; 0: EPOCHS counts", least=0)
     flat: float = option(0.5, "share of the run at the full rate, before it falls", least=0, most=1)
     batch: int = option(1, "images of each domain in a step, for each process", least=1)
     lr: float = option(1e-3, "learning rate of Adam", least=0)
-    lr_D: float = option(0.0, "that of the discriminators; 0: as --lr", least=0)
+    lr_D: float = option(2e-4, "that of the discriminators; 0: as --lr", least=0)
     disc_steps: int = option(1, "steps of the discriminators for each of the generators",
                              least=1, most=100)
     beta1: float = option(0.5, "Adam's first beta", least=0, most=0.9999)
@@ -95,13 +95,15 @@ class Config:
 
 
 PRESETS = {
-    "toy": dict(steps=1000),
-    "photos": dict(size=96, zoom=112 / 96, width=24, blocks=2, disc_depth=3, lambda_cycle_A=2.0,
-                   lambda_cycle_B=1.0, steps=24000, flat=0.75, lr=2e-4, lr_D=4e-4, disc_steps=3,
+    "toy": dict(steps=800),
+    "photos": dict(size=96, zoom=112 / 96, width=24, blocks=2, disc_depth=3,
+                   adversarial="least_squares", lambda_cycle_A=2.0, lambda_cycle_B=1.0,
+                   pool_size=50, steps=24000, flat=0.75, lr=2e-4, lr_D=4e-4, disc_steps=3,
                    average=0.999, log_every=100, sample_every=1000),
     "paper": dict(size=256, zoom=286 / 256, generator="resnet", width=64, blocks=9,
-                  upsample="transpose", disc_width=64, disc_depth=3, lambda_cycle_A=10.0,
-                  lambda_cycle_B=10.0, epochs=200, lr=2e-4, log_every=100, sample_every=2000,
+                  upsample="transpose", disc_width=64, disc_depth=3,
+                  adversarial="least_squares", lambda_cycle_A=10.0, lambda_cycle_B=10.0,
+                  pool_size=50, epochs=200, lr=2e-4, lr_D=0.0, log_every=100, sample_every=2000,
                   save_seconds=300.0),
 }
 

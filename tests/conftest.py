@@ -57,7 +57,7 @@ def photos(tmp_path_factory):
 
 TOY_SET = Path(__file__).parent.parent / "data" / "toy"
 TINY = dict(generator="resnet", size=16, width=2, blocks=1, disc_width=2, disc_depth=2, batch=2,
-            steps=4, lr=1e-3, log_every=2, device="cpu", precision="fp32")
+            pool_size=50, steps=4, lr=1e-3, lr_D=0.0, log_every=2, device="cpu", precision="fp32")
 OPTIONS = [x for name, value in TINY.items()
            for x in (f"--{name.replace('_', '-')}", str(value))]
 

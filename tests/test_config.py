@@ -28,7 +28,7 @@ def test_options_that_make_no_sense(options, message):
 
 def test_what_somebody_names_wins_over_a_preset():
     toy = make_config()
-    assert toy == Config() == Config(**PRESETS["toy"]) and (toy.steps, toy.epochs) == (1000, 0)
+    assert toy == Config() == Config(**PRESETS["toy"]) and (toy.steps, toy.epochs) == (800, 0)
     assert make_config(epochs=3).epochs == 3 and make_config(epochs=3).steps == 0
     assert Config(epochs=3).steps == 0
     paper = make_config("paper", steps=7, lr=1e-3)

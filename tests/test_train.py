@@ -72,7 +72,7 @@ def test_the_schedule_is_obeyed(length, lr_D, photos, tmp_path):
 # Every option that is said to change the mathematics, with another value.
 FLIPPED = dict(
     size=20, zoom=1.5, flip=False, channels=1, model="one_way", generator="unet", width=3,
-    blocks=2, upsample="transpose", disc_width=3, disc_depth=1, adversarial="log",
+    blocks=2, upsample="transpose", disc_width=3, disc_depth=1, adversarial="least_squares",
     reconstruction="L2", lambda_adversarial=0.5, lambda_cycle_A=7.0, lambda_cycle_B=7.0,
     lambda_identity=0.7, pool_size=0, steps=5, flat=0.0, batch=1, lr=1e-4, lr_D=1e-4, disc_steps=2,
     beta1=0.9, beta2=0.9, seed=1, precision="bf16")
