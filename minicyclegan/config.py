@@ -98,7 +98,7 @@ PRESETS = {
     "toy": dict(steps=800),
     "photos": dict(size=96, zoom=112 / 96, width=24, blocks=2, disc_depth=3,
                    adversarial="least_squares", lambda_cycle_A=2.0, lambda_cycle_B=1.0,
-                   pool_size=50, steps=24000, flat=0.75, lr=2e-4, lr_D=4e-4, disc_steps=3,
+                   pool_size=50, steps=20000, flat=0.8, lr=2e-4, lr_D=4e-4, disc_steps=3,
                    average=0.999, log_every=100, sample_every=1000),
     "paper": dict(size=256, zoom=286 / 256, generator="resnet", width=64, blocks=9,
                   upsample="transpose", disc_width=64, disc_depth=3,
