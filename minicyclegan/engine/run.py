@@ -62,7 +62,7 @@ def stored(out):
                          f"start a new run from the file: {command('train', '--init', out)}")
     file, checkpoint, written = out / "config.json", None, None
     if any((out / name).exists() for name in (LAST, BEFORE)) or not file.exists():
-        checkpoint = load_checkpoint(out, aside=True)
+        checkpoint = load_checkpoint(out, mend=True)
     if file.exists():
         try:
             written = json.loads(file.read_text(encoding="utf-8"))
