@@ -212,7 +212,7 @@ def odd(tmp_path):
         A / "empty.jpg": "is empty", A / "cut.png": "", A / "folder.jpg": "is a folder",
         A / "link.jpg": "links to nothing", B / "to_folder.png": "is a folder",
         B / "pipe.png": "is no plain file", B / "bomb.png": "more than 89 million pixels",
-        B / "text\nfile.bmp": "no image of a known format", tmp_path / "testA" / "plain.png": ""}
+        B / "text\nfile.bmp": "no image of the kinds", tmp_path / "testA" / "plain.png": ""}
 
 
 def config(root, **options):
