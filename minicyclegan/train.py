@@ -11,6 +11,7 @@ run, it ends with the same weights as one that nothing stopped, to the last bit 
 leaves in its folder is told in engine/run.py.
 """
 
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -163,7 +164,9 @@ def read_images(run, config, batch, new):
 def finish(run):
     """The last lines of a run: where it stopped, or how it did and where to look."""
     if run.asked or run.step < run.steps:
-        return run.farewell()
+        print(f"stopped after step {run.step} of {run.steps} and saved; go on with:\n"
+              f"  {command('train', '--resume', run.out)}", file=sys.stderr)
+        return 128 + run.asked if run.asked else 0
     from .lab.evaluate import write_scores
     from .lab.report import write_report
     minutes, model, out = (time.monotonic() - run.began) / 60, run.model, run.out
