@@ -57,12 +57,12 @@ def save_checkpoint(path, content, before=None):
     write_whole(path, buffer.getbuffer(), before)
 
 
-def load_checkpoint(path, mend=False):
+def load_checkpoint(path, mend=False, foreign=False):
     """The content of a checkpoint, on the CPU; `path` is the file or its run folder.
 
     In a run folder, a damaged last checkpoint is passed over for the one before, with a word on
     stderr; with `mend` that one takes its place for good, as a run that goes on needs it.
-    InputError where it is missing, damaged, or not ours.
+    InputError where it is missing or damaged, or not ours unless `foreign`.
     """
     path = Path(path)
     last, before = (path / LAST, path / BEFORE) if path.is_dir() else (path, None)
@@ -79,6 +79,8 @@ def load_checkpoint(path, mend=False):
             if mend:
                 os.replace(before, last)
     if not is_ours(content):
+        if foreign:
+            return content
         raise InputError(f"{last} is not a checkpoint of minicyclegan; give a run folder, or the "
                          f"{LAST} in it.")
     if content["format"] != FORMAT:

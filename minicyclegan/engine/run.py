@@ -165,6 +165,12 @@ class Run:
         print(f"{files['A'][0].parent.parent}: {'; '.join(counts)}")
         say_remarks(remarks)
 
+    def farewell(self):
+        """Says how to go on with a run that stopped. Returns the exit code."""
+        print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
+              f"  {command('train', '--resume', self.out)}", file=sys.stderr)
+        return 128 + self.asked if self.asked else 0
+
     def ask(self, number, frame):
         if self.asked:
             raise KeyboardInterrupt
@@ -250,6 +256,13 @@ class Run:
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
         plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
+
+    def score(self):
+        """scores.json and scores.png, against the truth of all test images; returns a table."""
+        from ..lab.evaluate import write_scores
+        with uncompiled():
+            return write_scores(*self.model.generators(), self.tests[0], self.device,
+                                self.out / "scores.json", self.out / "scores.png")
 
     def keep(self):
         """kept/step_N.pt: the generators of this step, for `evaluate --kept` and `translate`."""
