@@ -43,7 +43,7 @@ def list_images(folder, left=None):
               for f in entries if f.suffix.lower() not in SUFFIXES}
     if not files:
         known, others = ", ".join(s[1:] for s in SUFFIXES), left_alone(others)
-        raise InputError(f"{shown(folder)} itself holds no images ({known})"
+        raise InputError(f"{shown(folder)} holds no images ({known})"
                          f"{others and ', with ' + others}; put some there.")
     if left is not None:
         left.update(others)

@@ -498,7 +498,7 @@ def test_folders_without_images(tmp_path):
     with pytest.raises(InputError, match="holds no images .*put some there"):
         list_images(tmp_path)
     (tmp_path / "cats").mkdir()
-    with pytest.raises(InputError, match="itself holds no images .*1 folder left alone; put"):
+    with pytest.raises(InputError, match="holds no images .*1 folder left alone; put"):
         list_images(tmp_path)
     (tmp_path / "x.gif").touch()
     with pytest.raises(InputError, match=r"holds no images .*1 file \(\.gif\) and 1 folder left"):
