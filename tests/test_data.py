@@ -318,7 +318,7 @@ def test_a_run_says_what_it_uses_and_what_it_leaves_alone(photos, tmp_path, caps
     assert train(config(root), tmp_path / "run", stop_after=1) == 0
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith(f"{root}: 6 images of A; 7 images of B; ")
-    assert "1 file" in line and ".txt" in line and "1 folder" in line
+    assert "2 others left alone (.txt, folder)" in line
 
 
 def test_numbered_images_are_no_pairs_where_somebody_says_so(photos, tmp_path, capsys):

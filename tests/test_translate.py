@@ -155,7 +155,7 @@ def test_what_is_left_and_lost_is_said(run, inputs, tmp_path, capsys):
     clear.save(inputs / "clear too.png")
     translate(run[0], "B", [inputs], tmp_path / "out")
     out = capsys.readouterr().out
-    assert "1 folder" in out and ".txt" in out
+    assert "2 others left alone (.txt, folder)" in out
     assert out.count("what no result will have: transparency") == 1
 
 

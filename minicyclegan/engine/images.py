@@ -51,15 +51,11 @@ def list_images(folder, left=None):
 
 
 def left_alone(left):
-    """What list_images left alone, in a few words: "9 files (.txt, .csv) and 1 folder left alone",
+    """What list_images left alone, in a few words: "10 others left alone (.txt, .csv, folder)",
     "" for nothing."""
-    ends = Counter(sorted(left.values()))
-    m, n = ends.pop("folder", 0), ends.total()
-    names = [shown(end) for end, _ in ends.most_common()]
-    names = ", ".join(names[:5] + ["..."] * (len(names) > 5))
-    parts = [f"{n} file{'s' * (n > 1)} ({names})"] * (n > 0)
-    parts += [f"{m} folder{'s' * (m > 1)}"] * (m > 0)
-    return " and ".join(parts) + " left alone" * bool(parts)
+    ends = [shown(end) for end, _ in Counter(sorted(left.values())).most_common()]
+    ends = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
+    return f"{len(left)} other{'s' * (len(left) > 1)} left alone ({ends})" if left else ""
 
 
 # ---------------------------------------------------------------- one file

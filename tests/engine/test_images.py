@@ -483,12 +483,10 @@ def test_what_is_left_alone(tmp_path):
     left = {}
     assert [f.name for f in list_images(tmp_path, left)] == ["a.JFIF", "b.png", "c.jpe"]
     assert {f.name for f in left} == {"x.txt", "y.txt", "z.csv", "no suffix", "more"}
-    assert left_alone(left) == "4 files (.txt, .csv, no suffix) and 1 folder left alone"
+    assert left_alone(left) == "5 others left alone (.txt, .csv, folder, no suffix)"
     assert list_images(tmp_path) == list_images(tmp_path, left) and len(left) == 5
     assert left_alone({f: why for f, why in left.items() if f.name == "z.csv"}) == (
-        "1 file (.csv) left alone")
-    assert left_alone({f: why for f, why in left.items() if f.name == "more"}) == (
-        "1 folder left alone")
+        "1 other left alone (.csv)")
     assert left_alone({}) == ""
 
 
@@ -498,10 +496,10 @@ def test_folders_without_images(tmp_path):
     with pytest.raises(InputError, match="holds no images .*put some there"):
         list_images(tmp_path)
     (tmp_path / "cats").mkdir()
-    with pytest.raises(InputError, match="holds no images .*1 folder left alone; put"):
+    with pytest.raises(InputError, match="holds no images .*1 other left alone .folder.; put"):
         list_images(tmp_path)
     (tmp_path / "x.gif").touch()
-    with pytest.raises(InputError, match=r"holds no images .*1 file \(\.gif\) and 1 folder left"):
+    with pytest.raises(InputError, match=r"holds no images .*2 others left .* \(\.gif, folder\)"):
         list_images(tmp_path)
 
 
