@@ -74,9 +74,8 @@ def test_export(trained, toy, capsys):
     capsys.readouterr()
     checkpoint = trained[0] / "checkpoint.pt"
     for arguments, message in ((["export", folder, str(file)], "exists already"),
-                               (["export", folder, str(checkpoint), "--overwrite"], "itself"),
-                               (["export", str(checkpoint), str(checkpoint), "--overwrite"],
-                                "itself"),
+                               (["export", folder, str(checkpoint), "--overwrite"],
+                                "is the name of a checkpoint"),
                                (["train", "--resume", str(file)], "is a file")):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err

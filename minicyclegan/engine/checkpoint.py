@@ -61,7 +61,7 @@ def load_checkpoint(path, mend=False, foreign=False):
     """The content of a checkpoint, on the CPU; `path` is the file or its run folder.
 
     In a run folder, a damaged last checkpoint is passed over for the one before, with a word on
-    stderr; with `mend` that one takes its place for good, as a run that goes on needs it.
+    stderr; `mend` removes it too, or it would be the one before when the run goes on and saves.
     InputError where it is missing or damaged, or not ours unless `foreign`.
     """
     path = Path(path)
@@ -77,7 +77,7 @@ def load_checkpoint(path, mend=False, foreign=False):
         if rank() == 0:
             print(f"{error} {before} takes its place.", file=sys.stderr)
             if mend:
-                os.replace(before, last)
+                last.unlink()
     if not is_ours(content):
         if foreign:
             return content

@@ -221,7 +221,7 @@ class Run:
             lr = self.model.optimizers["G"].param_groups[0]["lr"]
             row = {"step": self.step, "epoch": (self.step - 1) // self.steps_per_epoch + 1,
                    "lr": lr} | dict(sorted(means.items()))
-            with open(self.out / "log.csv", "a") as file:
+            with open(self.out / "log.csv", "a", newline="") as file:
                 if file.tell() == 0:
                     file.write(",".join(row) + "\n")
                 file.write(",".join(f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -74,10 +74,10 @@ def test_damage_is_named_and_the_one_before_serves(damage, tmp_path, capsys):
     assert reason in line and f"{before} takes its place" in line
     assert last.exists()
     load_checkpoint(tmp_path, mend=True)
-    assert [f.name for f in tmp_path.iterdir()] == [LAST]
+    assert [f.name for f in tmp_path.iterdir()] == [BEFORE]
     assert load_checkpoint(tmp_path)["step"] == 1
-    last.write_bytes(b"")
-    with pytest.raises(InputError, match=reason):
+    before.write_bytes(b"")
+    with pytest.raises(InputError, match="checkpoint_before.pt is no checkpoint, or is damaged"):
         load_checkpoint(tmp_path)
 
 
