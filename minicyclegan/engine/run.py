@@ -69,6 +69,9 @@ def stored(out):
                              "options too.") from error
     if written is None or any((out / name).exists() for name in (LAST, BEFORE)):
         checkpoint = load_checkpoint(out, mend=True)
+        if not {"precision", "batch"} <= checkpoint.keys():
+            raise InputError(f"the checkpoint in {out} holds networks only, as an export does; "
+                             f"start a new run from them: {command('train', '--init', out)}")
     options = checkpoint["config"] if checkpoint else written
     return options, options if written is None else written, checkpoint
 
