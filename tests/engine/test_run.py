@@ -197,7 +197,8 @@ def test_a_damaged_checkpoint_costs_no_more_than_an_interval(settings, tmp_path,
 
 
 @pytest.mark.parametrize("change", [
-    lambda c: c.pop("pools"), lambda c: c.pop("precision"), lambda c: c.update(optimizers={"G": {}, "D": {}}),
+    lambda c: c.pop("pools"), lambda c: c.pop("precision"),
+    lambda c: c.update(optimizers={"G": {}, "D": {}}),
     lambda c: c["networks"].pop("D_A"), lambda c: c["config"].update(width=3),
     lambda c: c["config"].update(size="16"), lambda c: c["config"].update(steps=-1)])
 def test_a_checkpoint_that_does_not_fit_together(change, settings, tmp_path):
