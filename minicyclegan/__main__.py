@@ -71,11 +71,13 @@ def parser(lab=False):
     sub.add_argument("paths", nargs="*", metavar="RUN INPUT", help="run folder or checkpoint "
                      "file, unless there is --model; then image files, or folders of them "
                      "(--model toy: its own test images, if there are no others)")
-    add_model(sub)
+    sub.add_argument("--model", choices=list(shipped_models()), help="a trained model that comes "
+                     "with the package, in place of RUN")
+    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
     sub.add_argument("--to", choices=("A", "B"), default="B", help="the domain to translate to (B)")
     sub.add_argument("--out", type=Path, metavar="DIR", help="folder for the results, under the "
                      "names of the inputs (default: fake_B or fake_A)")
-    add_overwrite(sub)
+    sub.add_argument("--overwrite", action="store_true", help="replace results that exist")
     sub.add_argument("--skip-existing", action="store_true", help="leave images alone whose result "
                      "is there: goes on with what broke off")
     sub.add_argument("--shrink", action="store_true",
@@ -86,7 +88,7 @@ def parser(lab=False):
     sub.add_argument("path", metavar="RUN", help="run folder, or a checkpoint file")
     sub.add_argument("file", type=Path, metavar="FILE", help="a new file")
     sub.add_argument("--half", action="store_true", help="in 16-bit floats, half the size")
-    add_overwrite(sub)
+    sub.add_argument("--overwrite", action="store_true", help="replace results that exist")
 
     if lab:
         from .lab.commands import add_commands
@@ -95,16 +97,6 @@ def parser(lab=False):
         for name, help in LAB.items():
             commands.add_parser(name, help=help, add_help=False)
     return main
-
-
-def add_model(sub):
-    sub.add_argument("--model", choices=list(shipped_models()), help="a trained model that comes "
-                     "with the package, in place of RUN")
-    sub.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps, ...")
-
-
-def add_overwrite(sub):
-    sub.add_argument("--overwrite", action="store_true", help="replace results that exist")
 
 
 def run_train(args):
@@ -157,16 +149,11 @@ def run_translate(args):
 
 
 def run_export(args):
-    check_new(args, args.file)
+    if args.file.exists() and not args.overwrite:
+        raise InputError(f"{args.file} exists already; name another file, or add --overwrite.")
     export_generators(args.path, args.file, args.half)
     print(f"{args.file}: {args.file.stat().st_size / 1e6:.1f} MB; translate with:\n  "
           + command("translate", args.file, "--to", "B", "IMAGES"))
-
-
-def check_new(args, *files):
-    for file in files:
-        if file and file.exists() and not args.overwrite:
-            raise InputError(f"{file} exists already; name another file, or add --overwrite.")
 
 
 def main(arguments=None):

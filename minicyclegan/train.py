@@ -19,14 +19,7 @@ from . import cyclegan
 from .config import FREE, TOY, as_config, dashed
 from .data import UnpairedImages, check_tests, read_tests
 from .engine import parallel
-from .engine.device import (
-    compile_networks,
-    for_training,
-    pick_device,
-    pick_precision,
-    seeded,
-    uncompiled,
-)
+from .engine.device import compile_networks, for_training, pick_device, pick_precision, seeded
 from .engine.errors import InputError, command
 from .engine.run import Run, need_new, stored
 from .translate import start_from
@@ -130,9 +123,8 @@ def go(run, config, checkpoint, stop_after, make_model):
         run.begin(config, model, data.to(device), tests, device, precision, batch, checkpoint)
         parallel.share(model)
         last = min(run.steps, run.step + stop_after) if stop_after else run.steps
-        batches = data.batches(range(run.step, last), batch, device, parallel.rank(),
-                               parallel.processes(), config.workers)
-        loop(run, model, batches)
+        loop(run, model, data.batches(range(run.step, last), batch, device, parallel.rank(),
+                                      parallel.processes(), config.workers))
         run.bar.close()
         if run.writes:
             run.save()
@@ -143,10 +135,9 @@ def go(run, config, checkpoint, stop_after, make_model):
 def read_images(run, config, batch, new):
     """Look at every image of the run before anything else: what cannot be read is refused, or
     with --skip-bad left out and listed. Says what the run has, and what was left alone."""
-    if config.data == TOY and new and parallel.rank() == 0 and not Path(TOY).exists():
-        from .lab.toy import draw_dataset
-        print(f"drawing the toy set into {TOY}")
-        draw_dataset(TOY)
+    if config.data == TOY and new and parallel.rank() == 0:
+        from .lab.toy import toy_set
+        toy_set()  # drawn where it is missing
     parallel.from_first(None)  # wait for it
     bad, left, remarks = {}, {}, {}
     check_tests(config.data, config.size, bad, left, remarks)
@@ -164,15 +155,12 @@ def finish(run):
     """The last lines of a run: where it stopped, or how it did and where to look."""
     if run.asked or run.step < run.steps:
         return run.farewell()
-    from .lab.evaluate import write_scores
     from .lab.report import write_report
-    minutes, model, out = (time.monotonic() - run.began) / 60, run.model, run.out
+    minutes, out = (time.monotonic() - run.began) / 60, run.out
     print(f"{out}: {run.steps} steps; {minutes:.1f} minutes on {run.device.type} in "
           f"{run.precision}")
     if run.tests[0]:
-        with uncompiled():
-            print(write_scores(*model.generators(), run.tests[0], run.device,
-                               out / "scores.json", out / "scores.png"))
+        print(run.score())
     else:
         print("no scores: the true counterparts of the test images are not known; scores without "
               f"them:\n  {command('evaluate', out, '--fid')}")

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from . import cyclegan
 from .config import Config, as_config
-from .engine.checkpoint import fill, is_ours, load_checkpoint, read_tensors
+from .engine.checkpoint import fill, is_ours, load_checkpoint
 from .engine.device import pick_device, seeded
 from .engine.errors import InputError
 from .engine.images import (
@@ -41,13 +41,11 @@ def load_networks(path, make_model=cyclegan.make_model):
     make_model  that of the run, where it was one of your own, see cyclegan.make_model
     InputError where there is no such file, or it holds something else.
     """
-    path = Path(path)
-    content = load_checkpoint(path) if path.is_dir() else read_tensors(path)
+    content = load_checkpoint(path, foreign=True)
     if not is_ours(content):
         found = reference_config(content, path)
         config = Config(generator="resnet", **found)
         return {"G": load_reference(Generator(**found), path).eval()}, config
-    content = load_checkpoint(path)
     config = as_config(content["config"], path)
     with seeded(0):  # fresh weights, only to be written over
         networks = dict(make_model(config).named_children())
@@ -133,11 +131,7 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     lost = sorted(set().union(*map(drops, targets.values()))) if targets else ()
     if lost:
         print(f"some of the images have what no result will have: {', '.join(lost)}")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made a folder ({error.strerror}); "
-                         "choose another --out.") from error
+    out.mkdir(parents=True, exist_ok=True)
     for target, file in tqdm(targets.items(), f"translating to {to}", unit="image"):
         image = read_image(file, config.channels, sizes[file])
         save_image(translate_image(generator, image), target, file)

@@ -212,7 +212,7 @@ def odd(tmp_path):
         A / "empty.jpg": "is empty", A / "cut.png": "", A / "folder.jpg": "is a folder",
         A / "link.jpg": "links to nothing", B / "to_folder.png": "is a folder",
         B / "pipe.png": "is no plain file", B / "bomb.png": "more than 89 million pixels",
-        B / "text\nfile.bmp": "no image of a known format", tmp_path / "testA" / "plain.png": ""}
+        B / "text\nfile.bmp": "no image of the kinds", tmp_path / "testA" / "plain.png": ""}
 
 
 def config(root, **options):
@@ -234,11 +234,11 @@ def test_one_list_of_all_bad_files(odd, tmp_path):
 
 def test_skip_bad_goes_on_without_them(odd, tmp_path, monkeypatch, capsys):
     root, bad = odd
-    assert train(config(root, skip_bad=True), tmp_path / "run") == 0
+    assert train(config(root, skip_bad=True, steps=9), tmp_path / "run", stop_after=2) == 0
     out = capsys.readouterr().out
     skipped = tmp_path / "run" / "skipped.csv"
     assert "9 that cannot be read left out, see skipped.csv" in out
-    assert "5 test images" in out  # a pair with a bad half is left out
+    assert "5 pairs to test" in out  # a pair with a bad half is left out
     with open(skipped, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["file"] for row in rows} == {str(file) for file in bad}
@@ -251,7 +251,7 @@ def test_skip_bad_goes_on_without_them(odd, tmp_path, monkeypatch, capsys):
         else:
             file.unlink()
     (root / "testB" / "plain.png").unlink()
-    assert train(config(root), tmp_path / "clean") == 0
+    assert train(config(root, steps=9), tmp_path / "clean", stop_after=2) == 0
     assert not (tmp_path / "clean" / "skipped.csv").exists()
     one, other = (load_checkpoint(tmp_path / name)["networks"] for name in ("run", "clean"))
     assert all(torch.equal(one[n][k], other[n][k]) for n in one for k in one[n])
@@ -261,8 +261,8 @@ def test_a_resumed_run_wants_the_same_images(photos, tmp_path, monkeypatch):
     root, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(photos, root)
     (root / "trainB" / "bad.png").touch()
-    assert train(config(root, skip_bad=True), run) == 0
-    assert resume(run) == 0  # the bad one is still left out
+    assert train(config(root, skip_bad=True, steps=9), run, stop_after=1) == 0
+    assert resume(run, stop_after=1) == 0  # the bad one is still left out
     shutil.copy(root / "trainB" / "B0.png", root / "trainB" / "bad.png")  # mended
     before = (run / "checkpoint.pt").read_bytes()
     for change in (lambda: None, (root / "trainB" / "B1.png").unlink,
@@ -315,10 +315,10 @@ def test_a_run_says_what_it_uses_and_what_it_leaves_alone(photos, tmp_path, caps
     (root / "trainA" / "more").mkdir()
     (root / "trainB" / "notes.txt").write_text("hello")
     shutil.copy(root / "trainA" / "A0.png", root / "trainA" / "A9.jfif")
-    assert train(config(root), tmp_path / "run") == 0
+    assert train(config(root), tmp_path / "run", stop_after=1) == 0
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith(f"{root}: 6 images of A; 7 images of B; ")
-    assert "1 file" in line and ".txt" in line and "1 folder" in line
+    assert "2 others left alone (.txt, folder)" in line
 
 
 def test_numbered_images_are_no_pairs_where_somebody_says_so(photos, tmp_path, capsys):

@@ -25,23 +25,16 @@ def pick_device(name="auto"):
 
 def pick_precision(name, device):
     """"auto" is bf16 where the hardware computes in it: CUDA from Ampere on, CPUs with AVX512-BF16
-    or AMX. Elsewhere it is emulated, and slower than fp32; InputError where it does not exist."""
+    or AMX. Elsewhere it is emulated, and slower than fp32."""
     if device.type == "cuda":
         fast = torch.cuda.get_device_capability(device)[0] >= 8
     else:
         fast = device.type == "cpu" and any(
             getattr(torch.cpu, f"_is_{kind}_supported", bool)()
             for kind in ("avx512_bf16", "amx_tile"))
-    if name == "auto":
-        return "bf16" if fast else "fp32"
     if name == "bf16" and not fast:
-        try:
-            image = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16, device=device)
-            torch.nn.functional.conv2d(image, image)
-        except RuntimeError as error:
-            raise InputError(f"--precision bf16 does not exist on {device}; use fp32.") from error
         say(f"bf16 is emulated on {device} and slow; --precision fp32 would be faster")
-    return name
+    return name if name != "auto" else "bf16" if fast else "fp32"
 
 
 @contextlib.contextmanager
@@ -70,12 +63,9 @@ def allowed_threads():
 def seeded(seed):
     """Within it, torch's random numbers on the CPU come from `seed`; after it, they go on as if
     nothing had been."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
         yield
-    finally:
-        torch.set_rng_state(before)
 
 
 def compile_networks(model, device):

@@ -47,12 +47,8 @@ def open_image(path):
         except (UnidentifiedImageError, LookupError, ValueError):
             if tags is not None:
                 refuse(tags, unknown=True)
-            for name in FORMATS:  # Image.open keeps the reason to itself
-                make, accept = Image.OPEN[name]
-                if accept(head):
-                    stream.seek(0)
-                    make(stream, str(path))
-            raise ValueError("no image of a known format") from None
+            raise ValueError(f"damaged, or no image of the kinds {', '.join(FORMATS)} that Pillow "
+                             "can decode") from None
     file.filename = ""  # mapped into memory, a TIFF that lies on its side comes out scrambled
     palette, clear = tags_of(file).get(320), file.info.get("transparency")
     if file.mode == "P" and palette and max(palette) < 256:  # not 16 bits, as they should be
@@ -134,16 +130,12 @@ def gray_in_8_bits(image, tags):
 
 def remarks_on(file):
     """What of a file is not used, before it is decoded."""
-    info = file.info
     if has_more_pages(file):
         yield "only the first page or frame is used; save each as a file of its own to use all"
     if tags_of(file).get(277, 1) > len({*file.getbands()} - {"X"}):  # X: not used
         yield "bands after the first colours are not used; to use others, save them as RGB"
-    if profile := info.get("icc_profile"):  # its name may be in UTF-16
-        usual = b"sRGB" in profile.replace(b"\0", b"") or file.mode == "LAB"
-    else:
-        usual = "srgb" in info or abs((info.get("gamma") or 0.4545) - 0.4545) < 0.02
-    if not usual:
+    profile = file.info.get("icc_profile", b"sRGB").replace(b"\0", b"")  # it may be in UTF-16
+    if b"sRGB" not in profile and file.mode != "LAB":
         yield ("a colour profile other than sRGB is not applied; convert the images to sRGB if "
                "they should look as in a viewer")
 
@@ -159,17 +151,11 @@ def remarks_on_alpha(image):
 
 
 def remarks_on_grays(image):
-    """Many 16-bit values that become few of 256 grays, as those of a 12-bit camera or scanner."""
+    """16-bit values that become few of 256 grays, as those of a 12-bit camera or scanner."""
     counts = np.reshape(image.histogram(), (-1, 256)).sum(0)
     inner = counts[1:-1].cumsum()  # without padding and dead pixels, which are 0 or 255
     low, high = 1 + inner.searchsorted([inner[-1] * 0.01, inner[-1] * 0.99])
-    if not inner[-1] and counts[255]:
-        return  # a mask of black and white
-    if high <= 64:
-        bits = next(n for n in (8, 10, 12, 14) if high <= 2**(n - 8))
-        yield (f"16-bit values that nearly all lie below {2**bits}, so about {2**(bits - 8) + 1} "
-               f"of 256 grays are left, close to black; multiply the values of all files by "
-               f"{2**(16 - bits)}")
-    elif 0 < high - low < 64:
-        yield ("16-bit values that lie close together, so few of 256 grays are left; spread them "
-               "over 0 to 65535, in all files the same way")
+    is_mask = not inner[-1] and counts[255]
+    if high - low < 64 and not is_mask:
+        yield ("16-bit values that lie close together, so fewer than 64 of 256 grays are left; "
+               "spread them over 0 to 65535, in all files the same way")

@@ -41,10 +41,6 @@ def list_images(folder, left=None):
     files = [f for f in entries if f.suffix.lower() in SUFFIXES]
     others = {f: "folder" if f.is_dir() else f.suffix or "no suffix"
               for f in entries if f.suffix.lower() not in SUFFIXES}
-    if not files and set(others.values()) == {"folder"}:
-        raise InputError(f"{shown(folder)} holds no images, only folders such as "
-                         f"{shown(min(others).name)}; move the images out of them into "
-                         f"{shown(folder)} itself.")
     if not files:
         known, others = ", ".join(s[1:] for s in SUFFIXES), left_alone(others)
         raise InputError(f"{shown(folder)} holds no images ({known})"
@@ -55,15 +51,11 @@ def list_images(folder, left=None):
 
 
 def left_alone(left):
-    """What list_images left alone, in a few words: "9 files (.txt, .csv) and 1 folder left alone",
+    """What list_images left alone, in a few words: "10 others left alone (.txt, .csv, folder)",
     "" for nothing."""
-    ends = Counter(sorted(left.values()))
-    m, n = ends.pop("folder", 0), ends.total()
-    names = [shown(end) for end, _ in ends.most_common()]
-    names = ", ".join(names[:5] + ["..."] * (len(names) > 5))
-    parts = [f"{n} file{'s' * (n > 1)} ({names})"] * (n > 0)
-    parts += [f"{m} folder{'s' * (m > 1)}"] * (m > 0)
-    return " and ".join(parts) + " left alone" * bool(parts)
+    ends = [shown(end) for end, _ in Counter(sorted(left.values())).most_common()]
+    ends = ", ".join(ends[:5] + ["..."] * (len(ends) > 5))
+    return f"{len(left)} other{'s' * (len(left) > 1)} left alone ({ends})" if left else ""
 
 
 # ---------------------------------------------------------------- one file
@@ -90,7 +82,8 @@ def decode(path, channels, side, remarks=None):
     if path.stat().st_size == 0:
         raise ValueError("is empty")
     with formats.open_image(path) as file:
-        need_bounds(*file.size, side)
+        if file.width * file.height > MAX_PIXELS:  # before memory is taken for it
+            raise Image.DecompressionBombError
         said, wide = list(formats.remarks_on(file)), formats.is_wide(file)
         image = ImageOps.exif_transpose(file)
     if image.mode.startswith("I"):
@@ -120,20 +113,11 @@ def say_remarks(remarks):
 
 def drops(path):
     """What an image of 8 bits, RGB or gray, no longer has of this file, without decoding it: some
-    of {"transparency", "16 bits", "georeference", "further pages"}."""
+    of {"transparency", "16 bits", "georeference"}."""
     with formats.open_image(path) as file:
         lost = {"transparency": file.has_transparency_data, "16 bits": formats.is_wide(file),
-                "georeference": not formats.GEOREFERENCE.isdisjoint(formats.tags_of(file)),
-                "further pages": formats.has_more_pages(file)}
+                "georeference": not formats.GEOREFERENCE.isdisjoint(formats.tags_of(file))}
     return {name for name, is_lost in lost.items() if is_lost}
-
-
-def need_bounds(width, height, side):
-    """ValueError for an image too large as it is or resized, before memory is taken for it."""
-    n = max(1, side / min(width, height)) if side else 1
-    if width * n * height * n > MAX_PIXELS:
-        raise ValueError(f"{width}×{height} pixels {'would become' if n > 1 else 'are'} more than "
-                         f"{MAX_PIXELS // 10**6} million; make a smaller image of it")
 
 
 def reason(error):
@@ -142,11 +126,11 @@ def reason(error):
         raise error
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAX_PIXELS // 10**6} million pixels; make a smaller image of it"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = " ".join((getattr(error, "strerror", None) or str(error)).split())
     number = text.removeprefix("decoder error ").lstrip("-").isdigit()
-    if number or isinstance(error.__cause__ or error, ACCIDENTS):
+    if number or not text or isinstance(error.__cause__ or error, ACCIDENTS):
         return "damaged, or of a kind that Pillow cannot decode"
-    return " ".join(text.split())
+    return text
 
 
 # ---------------------------------------------------------------- many files

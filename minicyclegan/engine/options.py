@@ -6,7 +6,7 @@ from dataclasses import field, fields
 from .errors import InputError, shown
 
 
-def option(default, help, choices=None, least=None, most=None):
+def option(default, help, choices=None, least=-math.inf, most=math.inf):
     """A field of a dataclass: its default, a line of help, and what its value may be."""
     return field(default=default, metadata=dict(help=help, choices=choices, least=least,
                                                 most=most))
@@ -19,19 +19,18 @@ def dashed(name):
 def check_options(options):
     """InputError for the first option of a dataclass that is of another type, or out of bounds."""
     for f in fields(options):
-        flag, value, rule = f"--{dashed(f.name)}", getattr(options, f.name), f.metadata
+        value, rule, wanted = getattr(options, f.name), f.metadata, ""
         if f.type is float and type(value) is int:
             value = float(value)
             setattr(options, f.name, value)
         if type(value) is not f.type:
-            raise InputError(f"{flag} must be of type {f.type.__name__}, not "
-                             f"{shown(repr(value))}.")
-        if rule["choices"] and value not in rule["choices"]:
-            raise InputError(f"{flag} is one of {', '.join(map(str, rule['choices']))}, "
-                             f"not {value!r}.")
-        if rule["least"] is not None and not value >= rule["least"]:  # also not a number
-            raise InputError(f"{flag} must be at least {rule['least']}, not {value}.")
-        if rule["most"] is not None and value > rule["most"]:
-            raise InputError(f"{flag} must be at most {rule['most']}, not {value}.")
-        if value == math.inf:
-            raise InputError(f"{flag} must be finite.")
+            wanted = f"of type {f.type.__name__}"
+        elif rule["choices"]:
+            if value not in rule["choices"]:
+                wanted = f"one of {', '.join(map(str, rule['choices']))}"
+        elif f.type in (int, float) and not (
+                rule["least"] <= value <= rule["most"] and value < math.inf):  # also not a number
+            most = "finite" if rule["most"] == math.inf else f"at most {rule['most']}"
+            wanted = f"{most} and at least {rule['least']}"
+        if wanted:
+            raise InputError(f"--{dashed(f.name)} must be {wanted}, not {shown(repr(value))}.")

@@ -1,19 +1,11 @@
 """Weights from elsewhere: files of the authors' implementation, and models that ship with us."""
 
-import re
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from .checkpoint import (
-    BEFORE,
-    LAST,
-    kind_of,
-    load_checkpoint,
-    read_tensors,
-    save_checkpoint,
-)
+from .checkpoint import BEFORE, LAST, load_checkpoint, read_tensors, save_checkpoint
 from .errors import InputError
 
 
@@ -33,11 +25,10 @@ def export_generators(run, file, half=False):
     """Write the generators of a run, all that `translate` and `evaluate` need, to a file: a tenth
     of the checkpoint, and with `half` (16-bit floats) a twentieth. `run` is a run folder or a
     checkpoint; no training goes on from the file, but a new one can start from it (--init)."""
-    checkpoint, run, file = load_checkpoint(run), Path(run), Path(file)
-    if file.resolve() in (run.resolve(), (run / LAST).resolve(), (run / BEFORE).resolve()):
-        raise InputError(f"{file} is the checkpoint itself, which training could not go on from "
-                         "any more; name another file.")
-    save_checkpoint(file, generators_of(checkpoint, half))
+    if Path(file).name in (LAST, BEFORE):
+        raise InputError(f"{file} is the name of a checkpoint, which training goes on from; name "
+                         "another file.")
+    save_checkpoint(file, generators_of(load_checkpoint(run), half))
 
 
 def generators_of(checkpoint, half=False):
@@ -63,48 +54,39 @@ def load_reference(network, source):
     name = "the weights" if isinstance(source, dict) else str(source)
     theirs = their_convolutions(source if isinstance(source, dict) else read_tensors(source), name)
     ours = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
-    shapes = [[tuple(pair["weight"].shape) for pair in theirs],
-              [tuple(m.weight.shape) for m in ours]]
-    if shapes[0] != shapes[1]:
-        i = next((i for i, (a, b) in enumerate(zip(*shapes, strict=False)) if a != b),
-                 min(map(len, shapes)))
+    fits = len(ours) == len(theirs) and all(
+        m.weight.shape == weight.shape and (m.bias is None or m.bias.shape == bias.shape)
+        for m, (weight, bias) in zip(ours, theirs, strict=True))
+    if not fits:
         raise InputError(
-            f"{name} does not fit: {len(theirs)} convolutions, {len(ours)} expected; the first "
-            f"difference is at number {i + 1}; build the {type(network).__name__} with the width "
-            "and depth (or blocks) that these weights were trained with.")
+            f"{name} does not fit: it has {len(theirs)} convolutions, a {type(network).__name__} "
+            f"of this width and depth {len(ours)}, or their shapes differ; build it as these "
+            "weights were trained.")
     with torch.no_grad():
-        for conv, pair in zip(ours, theirs, strict=True):
-            conv.weight.copy_(pair["weight"])
-            if conv.bias is not None:
-                if pair.get("bias", torch.empty(0)).shape != conv.bias.shape:
-                    raise InputError(f"{name} lacks a bias that fits; use another file.")
-                conv.bias.copy_(pair["bias"])
+        for m, (weight, bias) in zip(ours, theirs, strict=True):
+            m.weight.copy_(weight)
+            if m.bias is not None:
+                m.bias.copy_(bias)
     return network
 
 
 def their_convolutions(state, name):
-    """Their convolutions in the order of the layers, [{"weight": ..., "bias": ...}, ...]."""
-    found = {}
-    for key, value in state.items() if isinstance(state, dict) else ():
-        if isinstance(key, str) and torch.is_tensor(value):
-            place = tuple(int(n) for n in re.findall(r"\.(\d+)(?=\.)", "." + key))
-            kind = key.rsplit(".", 1)[-1]
-            if kind in ("weight", "bias"):
-                found.setdefault(place, {})[kind] = value
-    pairs = [found[place] for place in sorted(found)]
-    if not pairs or any(p.get("weight", torch.empty(0)).dim() != 4 for p in pairs):
-        raise InputError(f"{name} holds no weights of a CycleGAN network with instance norm, but "
-                         f"seems to be {kind_of(state)}; give one of the authors' ResNet "
-                         "generators or discriminators.")
-    return pairs
+    """Their convolutions in the order of the layers, [(weight, bias), ...]; a bias may be empty."""
+    state = state if isinstance(state, dict) else {}
+    found = [(weight, state.get(str(key).replace("weight", "bias"), torch.empty(0)))
+             for key, weight in state.items() if str(key).endswith("weight")]
+    if not found or not all(torch.is_tensor(w) and w.dim() == 4 for w, _ in found):
+        raise InputError(f"{name} holds no weights of a CycleGAN network with instance norm; give "
+                         "one of the authors' ResNet generators or discriminators.")
+    return found
 
 
 def reference_config(state, name):
     """The architecture of one of the authors' ResNet generators, read off its weights: arguments
     of Generator. InputError names the file where it is of another kind."""
-    shapes = [pair["weight"].shape for pair in their_convolutions(state, name)]
+    shapes = [weight.shape for weight, _ in their_convolutions(state, name)]
     (width, channels), blocks = shapes[0][:2], (len(shapes) - 6) // 2  # three on either side
     if blocks < 0 or shapes[0][2] != 7 or shapes[-1][2] != 7 or shapes[-1][0] != channels:
-        raise InputError(f"{name} seems to be {kind_of(state)}, and not one of the authors' ResNet "
-                         "generators (latest_net_G_A.pth for one); give one of those.")
+        raise InputError(f"{name} is none of the authors' ResNet generators (latest_net_G_A.pth "
+                         "for one); give one of those.")
     return {"width": width, "blocks": blocks, "channels": channels, "upsample": "transpose"}

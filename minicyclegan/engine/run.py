@@ -61,16 +61,17 @@ def stored(out):
         raise InputError(f"{out} is a file, and training goes on in a run's folder; name that, or "
                          f"start a new run from the file: {command('train', '--init', out)}")
     file, checkpoint, written = out / "config.json", None, None
-    if any((out / name).exists() for name in (LAST, BEFORE)) or not file.exists():
-        checkpoint = load_checkpoint(out, aside=True)
     if file.exists():
         try:
             written = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise InputError(f"{file} is damaged ({error}); remove it, the checkpoint has the "
                              "options too.") from error
-        if not isinstance(written, dict):
-            raise InputError(f"{file} is damaged (no names in it); remove it.")
+    if written is None or any((out / name).exists() for name in (LAST, BEFORE)):
+        checkpoint = load_checkpoint(out, mend=True)
+        if not {"precision", "batch"} <= checkpoint.keys():
+            raise InputError(f"the checkpoint in {out} holds networks only, as an export does; "
+                             f"start a new run from them: {command('train', '--init', out)}")
     options = checkpoint["config"] if checkpoint else written
     return options, options if written is None else written, checkpoint
 
@@ -217,32 +218,26 @@ class Run:
         """A line of log.csv: means of the losses since the line before."""
         count = (self.step - 1) % self.config.log_every + 1
         means = dict(zip(self.names, parallel.mean(self.sums / count).tolist(), strict=True))
-        self.check(means)
+        self.need_finite([name for name, mean in means.items() if not abs(mean) < float("inf")])
         self.sums = torch.zeros_like(self.sums)
         if self.writes:
             lr = self.model.optimizers["G"].param_groups[0]["lr"]
             row = {"step": self.step, "epoch": (self.step - 1) // self.steps_per_epoch + 1,
                    "lr": lr} | dict(sorted(means.items()))
             with open(self.out / "log.csv", "a", newline="") as file:
-                writer = csv.DictWriter(file, row, lineterminator="\n")
                 if file.tell() == 0:
-                    writer.writeheader()
-                writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v
-                                 for k, v in row.items()})
+                    file.write(",".join(row) + "\n")
+                file.write(",".join(f"{value:.6g}" if isinstance(value, float) else str(value)
+                                    for value in row.values()) + "\n")
         self.bar.set_postfix_str(" ".join(f"{k[:3]}{k[-2:]} {v:.2f}" for k, v in means.items()))
 
-    def check(self, means):
-        """Stop a run whose losses are no numbers any more; a sum keeps what was wrong in it."""
-        wrong = [name for name, value in means.items() if not abs(value) < float("inf")]
+    def need_finite(self, wrong):
+        """Stop a run in which something, a list of names, is no number any more."""
         if wrong:
-            first = self.step - (self.step - 1) % self.config.log_every
-            self.went_wrong(f"{', '.join(wrong)} is not finite between steps {first} and "
-                            f"{self.step}")
-
-    def went_wrong(self, what):
-        precision = ", or with --precision fp32" if self.precision == "bf16" else ""
-        raise InputError(f"{self.out}: {what}, so training stopped there; {LAST} is of a step "
-                         f"before. Start a new run with a smaller --lr{precision}.")
+            precision = ", or with --precision fp32" if self.precision == "bf16" else ""
+            raise InputError(f"{self.out}: {', '.join(wrong)} is not finite at step {self.step}, "
+                             f"so training stopped there; {LAST} is of a step before. Start a new "
+                             f"run with a smaller --lr{precision}.")
 
     @torch.no_grad()
     def draw_samples(self):
@@ -265,6 +260,13 @@ class Run:
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
         plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
 
+    def score(self):
+        """scores.json and scores.png, against the truth of all test images; returns a table."""
+        from ..lab.evaluate import write_scores
+        with uncompiled():
+            return write_scores(*self.model.generators(), self.tests[0], self.device,
+                                self.out / "scores.json", self.out / "scores.png")
+
     def keep(self):
         """kept/step_N.pt: the generators of this step, for `evaluate --kept` and `translate`."""
         (self.out / "kept").mkdir(exist_ok=True)
@@ -274,10 +276,8 @@ class Run:
     def save(self):
         if self.saved == self.step:
             return
-        self.check(dict(zip(self.names, self.sums.tolist() if self.names else (), strict=True)))
-        for name, network in self.networks.items():  # a loss tells only a step later
-            if not all(p.isfinite().all() for p in network.parameters()):
-                self.went_wrong(f"a weight of {name} is not finite at step {self.step}")
+        self.need_finite([f"a weight of {name}" for name, network in self.networks.items()
+                          if not all(p.isfinite().all() for p in network.parameters())])
         if (self.out / "log.csv").exists():
             with open(self.out / "log.csv", "ab") as file:
                 os.fsync(file.fileno())  # the lines up to here are not written again

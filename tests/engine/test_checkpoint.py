@@ -1,7 +1,6 @@
 import errno
 import pickle
 import resource
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
 from minicyclegan.engine.checkpoint import (
     BEFORE,
-    DAMAGED,
     FORMAT,
     LAST,
     load_checkpoint,
@@ -58,30 +56,28 @@ def flipped(data, place):
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
 
 
-@pytest.mark.parametrize("damage, reason", [
-    (lambda data: b"", "is empty"),
-    (lambda data: b"some other file", "is not a checkpoint at all"),
-    (lambda data: bytes(reversed(data)), "is not a checkpoint at all"),
-    (lambda data: data[:len(data) // 2], "is damaged or cut off"),
-    (lambda data: data[:-1], "is damaged or cut off"),
-    (lambda data: flipped(data, len(data) // 2), "is damaged or cut off"),  # within the weights
-    (lambda data: b"PK" + data[:9000], "is damaged or cut off"),
-])
-def test_damage_is_named_and_the_one_before_serves(damage, reason, tmp_path, capsys):
+@pytest.mark.parametrize("damage", [
+    lambda data: b"", lambda data: b"some other file", lambda data: bytes(reversed(data)),
+    lambda data: data[:len(data) // 2], lambda data: data[:-1],
+    lambda data: flipped(data, len(data) // 2),  # within the weights
+    lambda data: b"PK" + data[:9000], lambda data: b"\x89HDF\r\n"])
+def test_damage_is_named_and_the_one_before_serves(damage, tmp_path, capsys):
     last, before = tmp_path / LAST, tmp_path / BEFORE
     small_checkpoint(before, 1)
     small_checkpoint(last, 2)
     last.write_bytes(damage(last.read_bytes()))
-    with pytest.raises(InputError, match=f"checkpoint.pt {reason}; use another checkpoint"):
+    reason = "checkpoint.pt is no checkpoint, or is damaged or cut off; use another"
+    with pytest.raises(InputError, match=reason):
         load_checkpoint(last)
     assert load_checkpoint(tmp_path)["step"] == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line and f"{before} takes its place" in line
     assert last.exists()
-    load_checkpoint(tmp_path, aside=True)
-    assert {f.name for f in tmp_path.iterdir()} == {BEFORE, DAMAGED}
+    load_checkpoint(tmp_path, mend=True)
+    assert [f.name for f in tmp_path.iterdir()] == [BEFORE]
+    assert load_checkpoint(tmp_path)["step"] == 1
     before.write_bytes(b"")
-    with pytest.raises(InputError, match=f"{BEFORE} is empty"):
+    with pytest.raises(InputError, match="checkpoint_before.pt is no checkpoint, or is damaged"):
         load_checkpoint(tmp_path)
 
 
@@ -103,12 +99,9 @@ def test_files_that_are_no_checkpoints(tmp_path):
         load_checkpoint(path)
     with pytest.raises(InputError, match="checkpoint.pt does not exist"):
         load_checkpoint(tmp_path)
-    for content, kind in (
-            ({"fc.weight": torch.zeros(3)}, r"the weights of one network \(1 tensors: fc.weight"),
-            ([1], "a single list"), (torch.zeros(3), "a single Tensor"),
-            ({"epoch": 3, "model": {}}, r"a file of another program \(it holds epoch, model\)")):
+    for content in ({"fc.weight": torch.zeros(3)}, [1], torch.zeros(3), {"epoch": 3}):
         torch.save(content, path)
-        with pytest.raises(InputError, match=f"x.pt is not a checkpoint .*but seems to be {kind}"):
+        with pytest.raises(InputError, match="x.pt is not a checkpoint of minicyclegan; give a"):
             load_checkpoint(path)
     for version in (1, FORMAT + 1):
         torch.save({"format": version, "config": {}, "networks": {}}, path)
@@ -116,27 +109,15 @@ def test_files_that_are_no_checkpoints(tmp_path):
             load_checkpoint(path)
 
 
-@pytest.mark.parametrize("content, kind", [
-    (b"\x89HDF\r\n", "an HDF5 file, as Keras"), (b"\x89PNG\r\n", "a PNG image"),
-    (b"\x20\0\0\0\0\0\0\0{\"a\":", "a safetensors file"), (b"<!doctype html>", "a web page"),
-    (b"version https://git-lfs.github.com/spec/v1", "a note of Git LFS")])
-def test_files_of_other_kinds_are_told(content, kind, tmp_path):
+def test_programs_and_other_zips(tmp_path):
     path = tmp_path / "x.pt"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=f"x.pt is {kind}"):
-        load_checkpoint(path)
-
-
-def test_programs_and_other_zips_are_told(tmp_path):
-    path = tmp_path / "x.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that TorchScript is old
+    with pytest.warns(DeprecationWarning):  # that TorchScript is old
         torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
-    with pytest.raises(InputError, match="x.pt is a TorchScript program.*save its state_dict"):
+    with pytest.raises(InputError, match="x.pt is no checkpoint"):
         load_checkpoint(path)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a/b.txt", "c")
-    with pytest.raises(InputError, match="x.pt is a zip of another kind"):
+    with pytest.raises(InputError, match="x.pt is no checkpoint"):
         load_checkpoint(path)
 
 
@@ -209,12 +190,11 @@ def test_weights_that_are_of_no_cyclegan(tmp_path):
         with pytest.raises(InputError, match="no weights of a CycleGAN network"):
             load_reference(Generator(2, 6), state)
         torch.save(state, tmp_path / "theirs.pth")
-        with pytest.raises(InputError, match="theirs.pth .*seems to be"):
+        with pytest.raises(InputError, match="theirs.pth holds no weights"):
             load_generator(tmp_path / "theirs.pth", "B")
-    for name in ("D_A",):
-        torch.save(fixture()["initial"][name], tmp_path / "theirs.pth")
-        with pytest.raises(InputError, match="theirs.pth seems to be the weights of one network"):
-            load_generator(tmp_path / "theirs.pth", "B")
+    torch.save(fixture()["initial"]["D_A"], tmp_path / "theirs.pth")
+    with pytest.raises(InputError, match="theirs.pth is none of the authors' ResNet generators"):
+        load_generator(tmp_path / "theirs.pth", "B")
 
 
 def test_a_checkpoint_without_its_generators(tmp_path):

@@ -44,16 +44,6 @@ def test_precision_is_bf16_where_it_is_fast(monkeypatch, capsys):
         assert pick_precision("auto", torch.device("cuda")) == precision
 
 
-def test_bf16_that_does_not_exist(monkeypatch):
-    def unknown(*_):
-        raise RuntimeError('"conv" not implemented for BFloat16')
-
-    bf16_in_hardware(monkeypatch, False)
-    monkeypatch.setattr(torch.nn.functional, "conv2d", unknown)
-    with pytest.raises(InputError, match="--precision bf16 does not exist on cpu; use fp32"):
-        pick_precision("bf16", CPU)
-
-
 def test_threads_are_limited_to_what_a_container_may_use(monkeypatch):
     before = torch.get_num_threads()
     try:

@@ -180,7 +180,7 @@ srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 lab = picture(colour, "RGB").convert("LAB")
 first_page = "says only the first page"
 fourth = "says a further band, such as infrared"
-dark, close = "says below 4096, so about 17 of 256 grays.*multiply .* by 16", "says close together"
+close = "says fewer than 64 of 256 grays .* spread them over 0 to 65535"
 further = "says bands after the first colours are not used"
 profile = "says a colour profile other than sRGB"
 
@@ -219,28 +219,26 @@ KINDS = {
                                                          (b"tRNS", b"\xff\x80")]), checks // 2),
     "png clear everywhere": (png(stack(colour, ramp * 0), 6), "says transparent everywhere"),
     # PNG: values that are few grays
-    "png gray 16, values of 8": (png(wide(ramp, 1), 0, 16), "says below 256, .* by 256"),
-    "png gray 16, values of 10": (png(wide(ramp, 4), 0, 16), "says below 1024, .* by 64"),
-    "png gray 16, values of 12": (png(wide(ramp, 16), 0, 16), dark),
-    "png gray 16, values of 14": (png(wide(ramp, 64), 0, 16), "says below 16384, .* by 4"),
+    "png gray 16, values of 8": (png(wide(ramp, 1), 0, 16), close),
+    "png gray 16, values of 10": (png(wide(ramp, 4), 0, 16), close),
+    "png gray 16, values of 12": (png(wide(ramp, 16), 0, 16), close),
+    "png gray 16, values of 14": (png(wide(ramp, 64), 0, 16), close),
     "png gray 16, 12 and dead pixels": (png(np.where(ramp == 255, 65535, wide(ramp, 16)), 0, 16),
-                                        dark),
-    "png gray 16, a mask of 1": (png(wide(checks, 1) // 255, 0, 16), "says below 256"),
+                                        close),
+    "png gray 16, a mask of 1": (png(wide(checks, 1) // 255, 0, 16), close),
     "png gray 16, black": (png(wide(ramp * 0), 0, 16), ramp * 0),
     "png gray 16, black and white": (png(wide(checks), 0, 16), checks),
     "png gray 16, scanner": (png(wide(ramp, 5) + 32768 - 1000, 0, 16), close),
     "png gray 16, scanner and padding": (png(np.where(ramp < 60, 0, wide(ramp, 5) + 31768), 0, 16),
                                          close),
-    "png rgb 16, values of 8": (png(wide(colour, 1), 2, 16), "says below 256"),
-    "png rgb 16, values of 12": (png(wide(colour, 16), 2, 16), dark),
+    "png rgb 16, values of 8": (png(wide(colour, 1), 2, 16), close),
+    "png rgb 16, values of 12": (png(wide(colour, 16), 2, 16), close),
     "png rgb, infrared": (png(infrared, 6), fourth),
     # PNG: the rest
     "png turned": (turned("PNG"), np.rot90(ramp, -1)),
     "png animated": (animation("PNG"), first_page),
     "png sRGB": (saved(picture(colour), "PNG", icc_profile=srgb), colour),
     "png other profile": (saved(picture(colour), "PNG", icc_profile=b"Display P3 " * 20), profile),
-    "png linear": (png(colour, 2, 8, [(b"gAMA", struct.pack(">I", 100000))]), profile),
-    "png gamma of sRGB": (png(colour, 2, 8, [(b"gAMA", struct.pack(">I", 45455))]), colour),
     # TIFF: gray
     "tif white is zero 1": (tiff(1 - checks // 255, 0, bits=1), checks),
     "tif white is zero 8": (tiff(255 - ramp, 0), ramp),
@@ -256,7 +254,7 @@ KINDS = {
     "tif gray 16": (tiff(wide(ramp)), ramp),
     "tif gray 16, big-endian": (tiff(wide(ramp), order=">"), ramp),
     "tif gray 16, zip, big-endian": (tiff(wide(ramp), order=">", zip=True), ramp),
-    "tif gray 16, values of 12": (tiff(wide(ramp, 16)), dark),
+    "tif gray 16, values of 12": (tiff(wide(ramp, 16)), close),
     "tif gray 16, scanner": (tiff(wide(ramp, 5) + 31768), close),
     "tif signed 8": (tiff(ramp.view(np.int8)), "refused signed numbers of 8 bits"),
     "tif signed 16": (tiff(wide(ramp, 5).astype(np.int16) - 1000), "refused signed .* 16 bits"),
@@ -275,7 +273,7 @@ KINDS = {
     "tif rgb 8": (tiff(colour), colour),
     "tif rgb 16": (tiff(wide(colour)), colour),
     "tif rgb 16, big-endian": (tiff(wide(colour), order=">"), colour),
-    "tif rgb 16, values of 12": (tiff(wide(colour, 16)), dark),
+    "tif rgb 16, values of 12": (tiff(wide(colour, 16)), close),
     "tif rgb 12": (tiff(wide(colour, 16), bits=12), "refused 3 bands of 12 bits"),
     "tif rgb float": (tiff(colour.astype(np.float32)), "refused floating-point"),
     "tif rgb signed 16": (tiff(wide(colour).view(np.int16)), "refused signed"),
@@ -380,16 +378,16 @@ KINDS = {
     "jpeg of two pictures": (saved(picture(ramp), "MPO", quality=100, save_all=True,
                                    append_images=[picture(ramp)]), ramp),
     "jpeg 12": (saved(picture(ramp), "JPEG").replace(b"\xff\xc0\0\x0b\x08", b"\xff\xc0\0\x0b\x0c"),
-                "refused 12-bit"),
+                "refused damaged, or no image of the kinds"),
     # What is none of these
     "heic": (b"\0\0\0\x18ftypheic" + bytes(99), "refused HEIC or AVIF"),
     "web page": (b"\n<!DOCTYPE html><title>404</title>", "refused web page"),
-    "text": (b"not an image", "refused no image of a known format"),
+    "text": (b"not an image", "refused no image of the kinds"),
     "empty": (b"", "refused is empty"),
     "png cut off": (png(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8), 0)[:3000],
                     "refused "),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\nshowpage\n",
-                   "refused no image of a known format"),
+                   "refused no image of the kinds"),
 }
 
 
@@ -467,9 +465,6 @@ GEO = {33550: ("d", 1.0, 1.0, 0.0), 33922: ("d", *[0.0] * 6)}
     (saved(palette, "PNG", transparency=3), {"transparency"}),
     (saved(palette, "GIF", transparency=3), {"transparency"}),
     (saved(picture(rgb_alpha), "WEBP"), {"transparency"}), (saved(picture(ramp), "WEBP"), set()),
-    (tiff(ramp, pages=2), {"further pages"}), (animation("PNG"), {"further pages"}),
-    (animation("WEBP"), {"further pages"}), (animation("GIF"), {"further pages"}),
-    (KINDS["tif overviews"][0], set()), (KINDS["jpeg of two pictures"][0], set()),
     (KINDS["bmp 32, alpha"][0], {"transparency"}),
 ])
 def test_what_a_translation_drops(content, lost, tmp_path):
@@ -488,12 +483,10 @@ def test_what_is_left_alone(tmp_path):
     left = {}
     assert [f.name for f in list_images(tmp_path, left)] == ["a.JFIF", "b.png", "c.jpe"]
     assert {f.name for f in left} == {"x.txt", "y.txt", "z.csv", "no suffix", "more"}
-    assert left_alone(left) == "4 files (.txt, .csv, no suffix) and 1 folder left alone"
+    assert left_alone(left) == "5 others left alone (.txt, .csv, folder, no suffix)"
     assert list_images(tmp_path) == list_images(tmp_path, left) and len(left) == 5
     assert left_alone({f: why for f, why in left.items() if f.name == "z.csv"}) == (
-        "1 file (.csv) left alone")
-    assert left_alone({f: why for f, why in left.items() if f.name == "more"}) == (
-        "1 folder left alone")
+        "1 other left alone (.csv)")
     assert left_alone({}) == ""
 
 
@@ -503,10 +496,10 @@ def test_folders_without_images(tmp_path):
     with pytest.raises(InputError, match="holds no images .*put some there"):
         list_images(tmp_path)
     (tmp_path / "cats").mkdir()
-    with pytest.raises(InputError, match="holds no images, only folders such as cats; move"):
+    with pytest.raises(InputError, match="holds no images .*1 other left alone .folder.; put"):
         list_images(tmp_path)
     (tmp_path / "x.gif").touch()
-    with pytest.raises(InputError, match=r"holds no images .*1 file \(\.gif\) and 1 folder left"):
+    with pytest.raises(InputError, match=r"holds no images .*2 others left .* \(\.gif, folder\)"):
         list_images(tmp_path)
 
 
@@ -528,10 +521,6 @@ def test_enormous_images_are_refused_before_memory_is_taken(tmp_path):
         (tmp_path / f"{i}.png").write_bytes(png(ramp[:1], 0, size=size))
         with pytest.raises(InputError, match=r"\d\.png cannot be read.*than 89 million"):
             read_image(tmp_path / f"{i}.png")
-    Image.new("L", (1, 20000)).save(tmp_path / "thread.png")
-    assert read_image(tmp_path / "thread.png").size == (1, 20000)
-    with pytest.raises(InputError, match="1×20000 pixels would become more than 89 million"):
-        read_image(tmp_path / "thread.png", side=286)
 
 
 def test_all_that_is_no_image(tmp_path):
@@ -541,10 +530,10 @@ def test_all_that_is_no_image(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "text\nfile.bmp").write_text("hello")
     check_images([*list_images(tmp_path), tmp_path / "none.png"], bad := {})
+    assert bad.pop(tmp_path / "text\nfile.bmp").startswith("damaged, or no image of the kinds")
     assert {file.name: why for file, why in bad.items()} == {
         "folder.jpg": "is a folder", "link.jpg": "links to nothing", "to_folder.png": "is a folder",
-        "pipe.png": "is no plain file", "text\nfile.bmp": "no image of a known format",
-        "none.png": "does not exist"}
+        "pipe.png": "is no plain file", "none.png": "does not exist"}
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):

@@ -26,15 +26,22 @@ def start(*arguments):
 
 def run(*arguments):
     process = start(*arguments)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=500)
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("kind", ["cyclegan", "one_way"])
-def test_two_processes_do_what_one_does_with_a_batch_twice_as_large(kind, tmp_path):
-    code, _, err = run(Path(__file__).parent / "two_processes.py", kind, tmp_path / "two.pt")
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What two processes computed, of both kinds of model."""
+    file = tmp_path_factory.mktemp("two") / "two.pt"
+    code, _, err = run(Path(__file__).parent / "two_processes.py", file)
     assert code == 0, err
-    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    return torch.load(file, weights_only=True)
+
+
+@pytest.mark.parametrize("kind", ["cyclegan", "one_way"])
+def test_two_processes_do_what_one_does_with_a_batch_twice_as_large(kind, results):
+    two = results[kind]
     _, one = steps(kind == "one_way")
     for part in ("weights", "losses"):
         assert one[part].keys() == two[part].keys()

@@ -34,7 +34,7 @@ def steps(one_way):
 
 if __name__ == "__main__":
     parallel.start()
-    model, result = steps(one_way=sys.argv[1] == "one_way")
+    (_, one_way), (model, cyclegan) = steps(one_way=True), steps(one_way=False)
     if parallel.rank() == 0:
-        torch.save(result, sys.argv[2])
+        torch.save({"one_way": one_way, "cyclegan": cyclegan}, sys.argv[1])
     parallel.stop(model)
