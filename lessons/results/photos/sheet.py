@@ -1,6 +1,6 @@
 """Draw a sheet of held-out photographs: real, fake and reconstruction, both ways.
 
-    python lessons/results/photos/sheet.py RUN DATA SHEET.png
+    python lessons/results/photos/sheet.py RUN DATA SHEET.jpg
 
 RUN is a run folder or an export, DATA has testA and testB. The photographs are picked by a rule and
 not by taste: one of every `--every`, in the order of their names, from the first on.
@@ -50,7 +50,7 @@ def main():
         for x, image in enumerate(images):
             picture = to_image(image[0]).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
             sheet.paste(picture, (margin + x * pitch, y * pitch))
-    sheet.save(args.sheet, optimize=True)
+    sheet.save(args.sheet, quality=88)
 
 
 if __name__ == "__main__":
