@@ -8,6 +8,7 @@ beside ours, and what has not beaten them has not learned much:
     colours   the image with the brightness and contrast of each channel brought to that set's
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -23,6 +24,7 @@ from ..engine.checkpoint import write_whole
 from ..engine.errors import InputError, shown
 from ..engine.images import bad_images, left_alone, list_images, read_square, say_remarks
 from ..translate import load_networks
+from . import plots
 
 MEASURES = {  # name of a score: (head of its column, digits)
     "mae": ("error", 1), "mae_animal": ("animal", 1), "mae_background": ("background", 1),
@@ -53,21 +55,23 @@ def ssim(image, truth):
     The paper's settings: Gaussian window 11×11, sigma 1.5, K1 0.01, K2 0.03, population
     variances, the mean over channels and over the places where the window fits.
     """
-    size = min(11, *image.shape[1:])
-    at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    window = torch.exp(-at.square() / (2 * 1.5**2)).view(1, 1, size, 1)
-    window /= window.sum()
-
-    def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart, down and then across
-        return F.conv2d(F.conv2d(x[:, None], window), window.mT)[:, 0]
-
     x, y = (image.double() + 1) / 2, (truth.double() + 1) / 2  # differences of near equals
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (
+        gaussian_means(z, min(11, *z.shape[1:]), 1.5) for z in (x, y, x * x, y * y, x * y))
+    var_x, var_y = mean_xx - mean_x**2, mean_yy - mean_y**2
+    covariance = mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)
             / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean().item()
+
+
+def gaussian_means(images, size, sigma):
+    """Means of images (N, H, W) under a Gaussian window of size × size pixels, at all places where
+    it fits: (N, H - size + 1, W - size + 1)."""
+    at = torch.arange(size, dtype=images.dtype) - (size - 1) / 2
+    window = torch.exp(-at.square() / (2 * sigma**2)).view(1, 1, size, 1)
+    window /= window.sum()
+    return F.conv2d(F.conv2d(images[:, None], window), window.mT)[:, 0]  # down, then across
 
 
 def found(fakes, truths):
@@ -108,21 +112,19 @@ def lazy_answers(root, domain, shape):
     files, count, sums = list_images(folder), 0, [0, 0, 0]
     for file in tqdm(files[::-(-len(files) // AVERAGED)], f"average of {domain}", leave=False,
                      delay=2):
-        try:
+        with contextlib.suppress(InputError):  # the run left it out too
             image = read_square(file, shape[-1], shape[0])
-        except InputError:  # the run left it out too
-            continue
-        count += 1
-        sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
-    if count:
-        average, mean, sd = (x / count for x in sums)
+            sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
+            count += 1
+    if not count:
+        return answers
+    average, mean, sd = (x / count for x in sums)
 
-        def match(image):
-            own_mean, own_sd = colours(image)
-            return ((image - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
+    def match(image):
+        own_mean, own_sd = colours(image)
+        return ((image - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
 
-        answers |= {"average": lambda x: average, "colours": match}
-    return answers
+    return answers | {"average": lambda x: average, "colours": match}
 
 
 def colours(image):
@@ -211,7 +213,6 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
     if json_file:
         write_json(json_file, scores)
     if picture:
-        from . import plots
         columns, heads = [], []
         for way, rows in examples.items():
             for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
@@ -234,6 +235,7 @@ def write_csv(file, rows):
     writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
                      for row in rows)
     write_whole(file, text.getvalue().encode())
+
 
 def load_both(path, device="cpu", make_model=cyclegan.make_model):
     """G_AB, G_BA and their Config, of a run folder, a checkpoint or an export; make_model as in

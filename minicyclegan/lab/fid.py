@@ -10,19 +10,18 @@ distributions of its 2048 features are compared:
 torch-fidelity computes both, an extra: pip install "minicyclegan[fid]".
 """
 
-from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 
 import torch
 from tqdm import tqdm
 
-from ..data import read_square
+from ..engine.device import out_of_memory
 from ..engine.errors import InputError
-from ..engine.images import list_images, to_image
+from ..engine.images import list_images, read_square, to_image
 from ..translate import translate_image
+from .evaluate import WAYS
 
 LEAST = 50  # images of either domain; with fewer, chance decides
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity calls its file
@@ -47,8 +46,8 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
             raise InputError(f"{Path(data) / f'{split}{d}'} holds {len(found)} images, and --fid "
                              f"needs at least {LEAST} of either domain; add some, or score the "
                              "other split with --split.")
-    protocol = {"generators": str(source), "images": ", ".join(
-        f"{len(files[d])} of {split}{d}" for d in "AB") + f" in {data}"}
+    protocol = {"generators": str(source), "images": f"{len(files['A'])} of {split}A, "
+                                                     f"{len(files['B'])} of {split}B in {data}"}
     with TemporaryDirectory() as root:
         def write(name, files, generator=None):
             """Images as the run sees them, or their fakes, to root/name/0.png, 1.png, ..."""
@@ -59,7 +58,7 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
                 image.save(Path(root, name, f"{i}.png"))
 
         def compare(one, other, key=""):
-            least = min(len(list(Path(root, name).iterdir())) for name in (one, other))
+            least = min(len(list(Path(root, name).glob("*.png"))) for name in (one, other))
             found = torch_fidelity.calculate_metrics(
                 input1=str(Path(root, one)), input2=str(Path(root, other)), fid=True, kid=True,
                 kid_subset_size=min(1000, least // 2), save_cpu_ram=True, verbose=False,
@@ -74,9 +73,9 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
             write(f"real_{d}", files[d])
         try:  # the first to use Inception; before the fakes, which may take long
             nothing = compare("real_A", "real_B", "_nothing")
-        except (OSError, HTTPException, UnpicklingError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
-                raise  # not of a file that broke off
+        except Exception as error:  # no connection, or what came is a web page, or half a file
+            if out_of_memory(error):
+                raise
             raise InputError("--fid downloads the weights of Inception v3 (91 MB) when first used, "
                              f"which failed ({error}); try again with a connection, or bring "
                              f"{Path(torch.hub.get_dir(), 'checkpoints', WEIGHTS)} from another "
@@ -114,24 +113,20 @@ def load_library():
     try:
         import torch_fidelity
         return torch_fidelity
-    except ImportError as error:
-        raise InputError(f"--fid needs torch-fidelity ({error}); get it with: "
-                         'pip install "minicyclegan[fid]"') from error
-    except RuntimeError as error:  # of torchvision, when it was built for another torch
-        raise InputError(f"--fid: torchvision, which torch-fidelity needs, does not fit this torch "
-                         f"({str(error).strip().splitlines()[0]}); install both from one place, "
-                         "see pytorch.org.") from error
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision for another torch
+        raise InputError("--fid needs torch-fidelity, and a torchvision that fits this torch "
+                         f'({error}); get them with: pip install "minicyclegan[fid]", or see '
+                         "pytorch.org.") from error
 
 
 def fid_table(scores):
     """The scores as a text for the terminal, with what they were made of."""
-    lines = [" " * 12 + "".join(f"{way:>10}{'nothing':>10}{'real':>10}" for way in
-                                ("A → B", "B → A"))]
+    lines = [" " * 12 + "".join(f"{way:>10}{'nothing':>10}{'real':>10}" for way in WAYS.values())]
     for title, key, factor in (("KID × 1000", "kid", 1000), ("  ±", "kid_sd", 1000),
                                ("FID", "fid", 1)):
         lines.append(f"{title:<12}" + "".join(
             f"{factor * scores[way][key + kind]:>10.1f}"
-            for way in ("A_to_B", "B_to_A") for kind in ("", "_nothing", "_real")))
+            for way in WAYS for kind in ("", "_nothing", "_real")))
     lines.append('The nearer to 0 the better. "nothing": the inputs left as they are; "real": real '
                  "images against other real images of the domain.")
     return "\n".join(lines + [f"{key}: {text}" for key, text in scores["protocol"].items()])
