@@ -151,6 +151,12 @@ def symptom(real, fake):
 
 
 @torch.no_grad()
+def apply(G, images, device):
+    """What a generator makes of images (N, C, H, W), on the CPU."""
+    return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
+
+
+@torch.no_grad()
 def evaluate(G_AB, G_BA, pairs, device="cpu"):
     """Translate every test pair both ways and compare with the truth.
 

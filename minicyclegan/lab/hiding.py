@@ -21,7 +21,7 @@ from tqdm import tqdm
 from .. import cyclegan
 from ..engine.device import pick_device
 from . import plots
-from .evaluate import gaussian_means, load_both, mean_absolute_error, read_pairs
+from .evaluate import apply, gaussian_means, load_both, mean_absolute_error, read_pairs
 
 
 def quantise(images, bits):
@@ -53,7 +53,6 @@ DAMAGE = {  # name: (function, strengths from little to much, what the strength 
 }
 
 
-@torch.no_grad()
 def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
     """Errors of the way back after damage, as rows for a table.
 
@@ -61,17 +60,14 @@ def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
     A" or the other), damage, strength, and on the scale 0-255 fake, the error of the way back from
     the damaged fake, and truth, that from the damaged true counterpart.
     """
-    def apply(G, images):
-        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
-
     rows = []
     for cycle, G, back, real, truth in ((CYCLES[0], G_AB, G_BA, real_A, real_B),
                                         (CYCLES[1], G_BA, G_AB, real_B, real_A)):
-        inputs = {"fake": apply(G, real), "truth": truth}
+        inputs = {"fake": apply(G, real, device), "truth": truth}
         for damage, (function, strengths, _) in DAMAGE.items():
             for strength in strengths:
                 rows.append({"cycle": cycle, "damage": damage, "strength": strength} | {
-                    name: mean_absolute_error(apply(back, function(x, strength)), real)
+                    name: mean_absolute_error(apply(back, function(x, strength), device), real)
                     for name, x in inputs.items()})
     return rows
 
