@@ -103,28 +103,27 @@ def scores_of(fakes, truths, masks=None):
     return scores | {"psnr": mean(psnr), "ssim": mean(ssim), "found": found(fakes, truths)}
 
 
-def lazy_answers(root, domain, shape):
-    """What the lazy answer: functions of a real image by name, "nothing", "average", "colours".
-    The latter two need images in root/train`domain`; shape is the images', (C, size, size)."""
-    answers, folder = {"nothing": lambda x: x}, root and root / f"train{domain}"
+def lazy_answers(reals, root, domain):
+    """What the lazy answer to real images: {"nothing": images, "average": ..., "colours": ...}.
+
+    root  the data set; without its training images of `domain` only "nothing" is known
+    """
+    answers, folder = {"nothing": reals}, root and Path(root) / f"train{domain}"
     if not folder or not folder.is_dir():
         return answers
     files, count, sums = list_images(folder), 0, [0, 0, 0]
     for file in tqdm(files[::-(-len(files) // AVERAGED)], f"average of {domain}", leave=False,
                      delay=2):
         with contextlib.suppress(InputError):  # the run left it out too
-            image = read_square(file, shape[-1], shape[0])
+            image = read_square(file, reals[0].shape[-1], len(reals[0]))
             sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
             count += 1
     if not count:
         return answers
     average, mean, sd = (x / count for x in sums)
-
-    def match(image):
-        own_mean, own_sd = colours(image)
-        return ((image - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
-
-    return answers | {"average": lambda x: average, "colours": match}
+    matched = [((x - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
+               for x in reals for own_mean, own_sd in [colours(x)]]
+    return answers | {"average": [average] * len(reals), "colours": matched}
 
 
 def colours(image):
@@ -173,10 +172,8 @@ def evaluate(G_AB, G_BA, pairs, device="cpu"):
                                   ("B_to_A", G_BA, reals_B, reals_A)):
         fakes = [G(x[None].to(device))[0].float().cpu()
                  for x in tqdm(reals, f"evaluating {way}", leave=False, delay=2)]
-        answers = lazy_answers(getattr(pairs, "root", None), way[-1], reals[0].shape)
-        scores[way] = {"ours": scores_of(fakes, truths, masks)} | {
-            name: scores_of(list(map(answer, reals)), truths, masks)
-            for name, answer in answers.items()}
+        answers = {"ours": fakes} | lazy_answers(reals, getattr(pairs, "root", None), way[-1])
+        scores[way] = {name: scores_of(images, truths, masks) for name, images in answers.items()}
         errors = map(mean_absolute_error, fakes, truths)
         examples[way] = sorted(zip(errors, names, reals, fakes, truths, strict=True),
                                key=lambda row: row[:2])

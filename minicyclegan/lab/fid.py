@@ -39,7 +39,12 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
     Raises InputError where a folder holds fewer than LEAST images or one that cannot be read, where
     torch-fidelity is missing, or the weights of Inception cannot be downloaded.
     """
-    torch_fidelity = load_library()
+    try:
+        import torch_fidelity
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision for another torch
+        raise InputError("--fid needs torch-fidelity, and a torchvision that fits this torch "
+                         f'({error}); get them with: pip install "minicyclegan[fid]", or see '
+                         "pytorch.org.") from error
     files = {d: list_images(Path(data) / f"{split}{d}") for d in "AB"}
     for d, found in files.items():
         if len(found) < LEAST:
@@ -82,10 +87,10 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
                              "machine, in place of what is there.") from error
         scores = {}
         for A, B, generator in (("A", "B", G_AB), ("B", "A", G_BA)):
-            one, other, protocol[f"real {B}"] = two_real_sets(data, split, B, files[B], files[A])
+            write(f"fake_{B}", files[A], generator)
+            one, other, protocol[f"real {B}"] = two_real_sets(data, split, B, files)
             write(f"one_{B}", one)
             write(f"other_{B}", other)
-            write(f"fake_{B}", files[A], generator)
             scores[f"{A}_to_{B}"] = (compare(f"fake_{B}", f"real_{B}") | nothing
                                      | compare(f"one_{B}", f"other_{B}", "_real"))
     protocol |= {
@@ -96,27 +101,16 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
     return scores | {"protocol": protocol}
 
 
-def two_real_sets(data, split, domain, real, fakes):
-    """Two lists of real images of a domain, and what they are: as many of the other split as there
-    are fakes, against `real`; where that split has too few, `real` in two halves."""
-    other = "train" if split == "test" else "test"
-    folder = Path(data) / f"{other}{domain}"
-    found = list_images(folder) if folder.is_dir() else []
-    if len(found) < LEAST:
+def two_real_sets(data, split, domain, files):
+    """Two lists of real images of a domain, and a text about them: of the other split as many as
+    there are fakes, against this one's; where that has too few, this one in two halves."""
+    folder = Path(data) / f"{'train' if split == 'test' else 'test'}{domain}"
+    found, real = list_images(folder) if folder.is_dir() else [], files[domain]
+    count = min(len(files["A" if domain == "B" else "B"]), len(found))
+    if count < LEAST:
         return real[::2], real[1::2], f"one half of {split}{domain} against the other half"
-    count = min(len(fakes), len(found))  # or their FID would be smaller for that alone
-    found = [found[i * len(found) // count] for i in range(count)]
-    return found, real, f"{count} of {other}{domain} against {len(real)} of {split}{domain}"
-
-
-def load_library():
-    try:
-        import torch_fidelity
-        return torch_fidelity
-    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision for another torch
-        raise InputError("--fid needs torch-fidelity, and a torchvision that fits this torch "
-                         f'({error}); get them with: pip install "minicyclegan[fid]", or see '
-                         "pytorch.org.") from error
+    return ([found[i * len(found) // count] for i in range(count)], real,
+            f"{count} of {folder.name} against {len(real)} of {split}{domain}")
 
 
 def fid_table(scores):
