@@ -165,7 +165,6 @@ BAD = {
     "draw over": (["draw", "full"], "full exists already"),
     "draw nothing": (["draw", "new", "--size", "0"], "--size must be at least 8"),
     "download the unknown": (["download", "cat2dog"], "cat2dog is not one of the paper's sets"),
-    "download to a path": (["download", "a/b", "--from", "file"], "'a/b' is not a plain folder"),
     "download over": (["download", "maps", "--out", "full"], "full exists already"),
     "download from nowhere": (["download", "maps", "--from", "x.zip", "--out", "new"],
                               "x.zip is neither a file nor"),

@@ -118,21 +118,21 @@ def run_evaluate(args):
     source = shipped_models()[args.model] if args.model else Path(args.path)
     run = source if source.is_dir() else None  # a file has no folder that results belong to
     files = kept_files(source) if args.kept else {None: source}
-    device, pairs, every = pick_device(args.device), None, {}
+    device, pairs, scores = pick_device(args.device), None, {}
     suffix = f"_{Path(args.data).resolve().name}" if args.data else ""
     for step, file in tqdm(files.items(), "evaluating", leave=False, disable=not args.kept):
         G_AB, G_BA, config = load_both(file, device)
         data = args.data or (toy_set() if args.model else config.data)
         if args.fid:
             from .fid import fid_scores, fid_table
-            every[step] = fid_scores(G_AB, G_BA, data, args.split or "test", config.size,
-                                     config.channels, device, args.model or str(file))
+            scores[step] = fid_scores(G_AB, G_BA, data, args.split or "test", config.size,
+                                      config.channels, device, args.model or file)
         elif not config.pairs and not args.data:
             raise InputError(f"{source} takes its test images for no pairs (--no-pairs); score it "
                              f"without: {command('evaluate', source, '--fid')}")
         elif args.kept:
             pairs = pairs or list(read_pairs(data, config))
-            every[step] = evaluate(G_AB, G_BA, pairs, device)[0]
+            scores[step] = evaluate(G_AB, G_BA, pairs, device)[0]
         else:
             picture = args.picture or run and run / f"scores{suffix}.png"
             print(write_scores(G_AB, G_BA, read_pairs(data, config), device, args.json, picture))
@@ -141,16 +141,16 @@ def run_evaluate(args):
             return
     target = args.json
     if args.kept:
-        best, text = kept_table(every)
+        best, text = kept_table(scores)
         print(f"{text}\ntranslate with the best:\n  "
               + command("translate", files[best], "--to", "B", "IMAGES"))
     else:
-        (every,) = every.values()
-        print(fid_table(every))
+        scores = scores[None]  # of the one model
+        print(fid_table(scores))
         split = "_train" if args.split == "train" else ""
         target = target or run and run / f"scores_fid{suffix}{split}.json"
     if target:
-        write_json(target, every)
+        write_json(target, scores)
         print(f"these scores are in {target}")
 
 

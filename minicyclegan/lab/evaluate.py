@@ -8,6 +8,7 @@ beside ours, and what has not beaten them has not learned much:
     colours   the image with the brightness and contrast of each channel brought to that set's
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -23,6 +24,7 @@ from ..engine.checkpoint import write_whole
 from ..engine.errors import InputError, shown
 from ..engine.images import bad_images, left_alone, list_images, read_square, say_remarks
 from ..translate import load_networks
+from . import plots
 
 MEASURES = {  # name of a score: (head of its column, digits)
     "mae": ("error", 1), "mae_animal": ("animal", 1), "mae_background": ("background", 1),
@@ -53,21 +55,23 @@ def ssim(image, truth):
     The paper's settings: Gaussian window 11×11, sigma 1.5, K1 0.01, K2 0.03, population
     variances, the mean over channels and over the places where the window fits.
     """
-    size = min(11, *image.shape[1:])
-    at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    window = torch.exp(-at.square() / (2 * 1.5**2)).view(1, 1, size, 1)
-    window /= window.sum()
-
-    def blur(x):  # (C, H, W) to (C, H - 10, W - 10), channels apart, down and then across
-        return F.conv2d(F.conv2d(x[:, None], window), window.mT)[:, 0]
-
     x, y = (image.double() + 1) / 2, (truth.double() + 1) / 2  # differences of near equals
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
-    covariance = blur(x * y) - mean_x * mean_y
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = (
+        gaussian_means(z, min(11, *z.shape[1:]), 1.5) for z in (x, y, x * x, y * y, x * y))
+    var_x, var_y = mean_xx - mean_x**2, mean_yy - mean_y**2
+    covariance = mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     return ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)
             / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean().item()
+
+
+def gaussian_means(images, size, sigma):
+    """Means of images (N, H, W) under a Gaussian window of size × size pixels, at all places where
+    it fits: (N, H - size + 1, W - size + 1)."""
+    at = torch.arange(size, dtype=images.dtype) - (size - 1) / 2
+    window = torch.exp(-at.square() / (2 * sigma**2)).view(1, 1, size, 1)
+    window /= window.sum()
+    return F.conv2d(F.conv2d(images[:, None], window), window.mT)[:, 0]  # down, then across
 
 
 def found(fakes, truths):
@@ -99,30 +103,27 @@ def scores_of(fakes, truths, masks=None):
     return scores | {"psnr": mean(psnr), "ssim": mean(ssim), "found": found(fakes, truths)}
 
 
-def lazy_answers(root, domain, shape):
-    """What the lazy answer: functions of a real image by name, "nothing", "average", "colours".
-    The latter two need images in root/train`domain`; shape is the images', (C, size, size)."""
-    answers, folder = {"nothing": lambda x: x}, root and root / f"train{domain}"
+def lazy_answers(reals, root, domain):
+    """What the lazy answer to real images: {"nothing": images, "average": ..., "colours": ...}.
+
+    root  the data set; without its training images of `domain` only "nothing" is known
+    """
+    answers, folder = {"nothing": reals}, root and Path(root) / f"train{domain}"
     if not folder or not folder.is_dir():
         return answers
     files, count, sums = list_images(folder), 0, [0, 0, 0]
     for file in tqdm(files[::-(-len(files) // AVERAGED)], f"average of {domain}", leave=False,
                      delay=2):
-        try:
-            image = read_square(file, shape[-1], shape[0])
-        except InputError:  # the run left it out too
-            continue
-        count += 1
-        sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
-    if count:
-        average, mean, sd = (x / count for x in sums)
-
-        def match(image):
-            own_mean, own_sd = colours(image)
-            return ((image - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
-
-        answers |= {"average": lambda x: average, "colours": match}
-    return answers
+        with contextlib.suppress(InputError):  # the run left it out too
+            image = read_square(file, reals[0].shape[-1], len(reals[0]))
+            sums = [a + b for a, b in zip(sums, (image, *colours(image)), strict=True)]
+            count += 1
+    if not count:
+        return answers
+    average, mean, sd = (x / count for x in sums)
+    matched = [((x - own_mean) / own_sd.clamp(min=1e-3) * sd + mean).clamp(-1, 1)
+               for x in reals for own_mean, own_sd in [colours(x)]]
+    return answers | {"average": [average] * len(reals), "colours": matched}
 
 
 def colours(image):
@@ -149,6 +150,12 @@ def symptom(real, fake):
 
 
 @torch.no_grad()
+def apply(G, images, device):
+    """What a generator makes of images (N, C, H, W), on the CPU."""
+    return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
+
+
+@torch.no_grad()
 def evaluate(G_AB, G_BA, pairs, device="cpu"):
     """Translate every test pair both ways and compare with the truth.
 
@@ -165,10 +172,8 @@ def evaluate(G_AB, G_BA, pairs, device="cpu"):
                                   ("B_to_A", G_BA, reals_B, reals_A)):
         fakes = [G(x[None].to(device))[0].float().cpu()
                  for x in tqdm(reals, f"evaluating {way}", leave=False, delay=2)]
-        answers = lazy_answers(getattr(pairs, "root", None), way[-1], reals[0].shape)
-        scores[way] = {"ours": scores_of(fakes, truths, masks)} | {
-            name: scores_of(list(map(answer, reals)), truths, masks)
-            for name, answer in answers.items()}
+        answers = {"ours": fakes} | lazy_answers(reals, getattr(pairs, "root", None), way[-1])
+        scores[way] = {name: scores_of(images, truths, masks) for name, images in answers.items()}
         errors = map(mean_absolute_error, fakes, truths)
         examples[way] = sorted(zip(errors, names, reals, fakes, truths, strict=True),
                                key=lambda row: row[:2])
@@ -211,7 +216,6 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
     if json_file:
         write_json(json_file, scores)
     if picture:
-        from . import plots
         columns, heads = [], []
         for way, rows in examples.items():
             for rank, i in (("best", 0), ("median", len(rows) // 2), ("worst", -1)):
@@ -234,6 +238,7 @@ def write_csv(file, rows):
     writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
                      for row in rows)
     write_whole(file, text.getvalue().encode())
+
 
 def load_both(path, device="cpu", make_model=cyclegan.make_model):
     """G_AB, G_BA and their Config, of a run folder, a checkpoint or an export; make_model as in

@@ -10,19 +10,18 @@ distributions of its 2048 features are compared:
 torch-fidelity computes both, an extra: pip install "minicyclegan[fid]".
 """
 
-from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 
 import torch
 from tqdm import tqdm
 
-from ..data import read_square
+from ..engine.device import out_of_memory
 from ..engine.errors import InputError
-from ..engine.images import list_images, to_image
+from ..engine.images import list_images, read_square, to_image
 from ..translate import translate_image
+from .evaluate import WAYS
 
 LEAST = 50  # images of either domain; with fewer, chance decides
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity calls its file
@@ -40,15 +39,20 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
     Raises InputError where a folder holds fewer than LEAST images or one that cannot be read, where
     torch-fidelity is missing, or the weights of Inception cannot be downloaded.
     """
-    torch_fidelity = load_library()
+    try:
+        import torch_fidelity
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision for another torch
+        raise InputError("--fid needs torch-fidelity, and a torchvision that fits this torch "
+                         f'({error}); get them with: pip install "minicyclegan[fid]", or see '
+                         "pytorch.org.") from error
     files = {d: list_images(Path(data) / f"{split}{d}") for d in "AB"}
     for d, found in files.items():
         if len(found) < LEAST:
             raise InputError(f"{Path(data) / f'{split}{d}'} holds {len(found)} images, and --fid "
                              f"needs at least {LEAST} of either domain; add some, or score the "
                              "other split with --split.")
-    protocol = {"generators": str(source), "images": ", ".join(
-        f"{len(files[d])} of {split}{d}" for d in "AB") + f" in {data}"}
+    protocol = {"generators": str(source), "images": f"{len(files['A'])} of {split}A, "
+                                                     f"{len(files['B'])} of {split}B in {data}"}
     with TemporaryDirectory() as root:
         def write(name, files, generator=None):
             """Images as the run sees them, or their fakes, to root/name/0.png, 1.png, ..."""
@@ -59,7 +63,7 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
                 image.save(Path(root, name, f"{i}.png"))
 
         def compare(one, other, key=""):
-            least = min(len(list(Path(root, name).iterdir())) for name in (one, other))
+            least = min(len(list(Path(root, name).glob("*.png"))) for name in (one, other))
             found = torch_fidelity.calculate_metrics(
                 input1=str(Path(root, one)), input2=str(Path(root, other)), fid=True, kid=True,
                 kid_subset_size=min(1000, least // 2), save_cpu_ram=True, verbose=False,
@@ -74,19 +78,19 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
             write(f"real_{d}", files[d])
         try:  # the first to use Inception; before the fakes, which may take long
             nothing = compare("real_A", "real_B", "_nothing")
-        except (OSError, HTTPException, UnpicklingError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and "PytorchStreamReader" not in str(error):
-                raise  # not of a file that broke off
+        except Exception as error:  # no connection, or what came is a web page, or half a file
+            if out_of_memory(error):
+                raise
             raise InputError("--fid downloads the weights of Inception v3 (91 MB) when first used, "
                              f"which failed ({error}); try again with a connection, or bring "
                              f"{Path(torch.hub.get_dir(), 'checkpoints', WEIGHTS)} from another "
                              "machine, in place of what is there.") from error
         scores = {}
         for A, B, generator in (("A", "B", G_AB), ("B", "A", G_BA)):
-            one, other, protocol[f"real {B}"] = two_real_sets(data, split, B, files[B], files[A])
+            write(f"fake_{B}", files[A], generator)
+            one, other, protocol[f"real {B}"] = two_real_sets(data, split, B, files)
             write(f"one_{B}", one)
             write(f"other_{B}", other)
-            write(f"fake_{B}", files[A], generator)
             scores[f"{A}_to_{B}"] = (compare(f"fake_{B}", f"real_{B}") | nothing
                                      | compare(f"one_{B}", f"other_{B}", "_real"))
     protocol |= {
@@ -97,41 +101,26 @@ def fid_scores(G_AB, G_BA, data, split, size, channels, device, source):
     return scores | {"protocol": protocol}
 
 
-def two_real_sets(data, split, domain, real, fakes):
-    """Two lists of real images of a domain, and what they are: as many of the other split as there
-    are fakes, against `real`; where that split has too few, `real` in two halves."""
-    other = "train" if split == "test" else "test"
-    folder = Path(data) / f"{other}{domain}"
-    found = list_images(folder) if folder.is_dir() else []
-    if len(found) < LEAST:
+def two_real_sets(data, split, domain, files):
+    """Two lists of real images of a domain, and a text about them: of the other split as many as
+    there are fakes, against this one's; where that has too few, this one in two halves."""
+    folder = Path(data) / f"{'train' if split == 'test' else 'test'}{domain}"
+    found, real = list_images(folder) if folder.is_dir() else [], files[domain]
+    count = min(len(files["A" if domain == "B" else "B"]), len(found))
+    if count < LEAST:
         return real[::2], real[1::2], f"one half of {split}{domain} against the other half"
-    count = min(len(fakes), len(found))  # or their FID would be smaller for that alone
-    found = [found[i * len(found) // count] for i in range(count)]
-    return found, real, f"{count} of {other}{domain} against {len(real)} of {split}{domain}"
-
-
-def load_library():
-    try:
-        import torch_fidelity
-        return torch_fidelity
-    except ImportError as error:
-        raise InputError(f"--fid needs torch-fidelity ({error}); get it with: "
-                         'pip install "minicyclegan[fid]"') from error
-    except RuntimeError as error:  # of torchvision, when it was built for another torch
-        raise InputError(f"--fid: torchvision, which torch-fidelity needs, does not fit this torch "
-                         f"({str(error).strip().splitlines()[0]}); install both from one place, "
-                         "see pytorch.org.") from error
+    return ([found[i * len(found) // count] for i in range(count)], real,
+            f"{count} of {folder.name} against {len(real)} of {split}{domain}")
 
 
 def fid_table(scores):
     """The scores as a text for the terminal, with what they were made of."""
-    lines = [" " * 12 + "".join(f"{way:>10}{'nothing':>10}{'real':>10}" for way in
-                                ("A → B", "B → A"))]
+    lines = [" " * 12 + "".join(f"{way:>10}{'nothing':>10}{'real':>10}" for way in WAYS.values())]
     for title, key, factor in (("KID × 1000", "kid", 1000), ("  ±", "kid_sd", 1000),
                                ("FID", "fid", 1)):
         lines.append(f"{title:<12}" + "".join(
             f"{factor * scores[way][key + kind]:>10.1f}"
-            for way in ("A_to_B", "B_to_A") for kind in ("", "_nothing", "_real")))
+            for way in WAYS for kind in ("", "_nothing", "_real")))
     lines.append('The nearer to 0 the better. "nothing": the inputs left as they are; "real": real '
                  "images against other real images of the domain.")
     return "\n".join(lines + [f"{key}: {text}" for key, text in scores["protocol"].items()])

@@ -12,6 +12,7 @@ from real_B as an honest way back would be, and shows what the damage does to an
 """
 
 import math
+from statistics import mean
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +20,8 @@ from tqdm import tqdm
 
 from .. import cyclegan
 from ..engine.device import pick_device
-from ..engine.errors import InputError
 from . import plots
-from .evaluate import load_both, mean_absolute_error, read_pairs
+from .evaluate import apply, gaussian_means, load_both, mean_absolute_error, read_pairs
 
 
 def quantise(images, bits):
@@ -35,10 +35,8 @@ def blur(images, sigma):
     if not sigma:
         return images
     radius = min(math.ceil(3 * sigma), min(images.shape[2:]) - 1)
-    at = torch.arange(-radius, radius + 1, dtype=images.dtype)
-    window = torch.exp(-at.square() / (2 * sigma**2))
-    window = (window.outer(window) / window.sum() ** 2).expand(images.shape[1], 1, -1, -1)
-    return F.conv2d(F.pad(images, [radius] * 4, "reflect"), window, groups=images.shape[1])
+    padded = F.pad(images, [radius] * 4, "reflect").flatten(0, 1)
+    return gaussian_means(padded, 2 * radius + 1, sigma).unflatten(0, images.shape[:2])
 
 
 def add_noise(images, sd):
@@ -55,7 +53,6 @@ DAMAGE = {  # name: (function, strengths from little to much, what the strength 
 }
 
 
-@torch.no_grad()
 def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
     """Errors of the way back after damage, as rows for a table.
 
@@ -63,17 +60,14 @@ def hiding(G_AB, G_BA, real_A, real_B, device="cpu"):
     A" or the other), damage, strength, and on the scale 0-255 fake, the error of the way back from
     the damaged fake, and truth, that from the damaged true counterpart.
     """
-    def apply(G, images):
-        return torch.cat([G(x.to(device)).float().cpu() for x in images.split(8)])
-
     rows = []
     for cycle, G, back, real, truth in ((CYCLES[0], G_AB, G_BA, real_A, real_B),
                                         (CYCLES[1], G_BA, G_AB, real_B, real_A)):
-        inputs = {"fake": apply(G, real), "truth": truth}
+        inputs = {"fake": apply(G, real, device), "truth": truth}
         for damage, (function, strengths, _) in DAMAGE.items():
             for strength in strengths:
                 rows.append({"cycle": cycle, "damage": damage, "strength": strength} | {
-                    name: mean_absolute_error(apply(back, function(x, strength)), real)
+                    name: mean_absolute_error(apply(back, function(x, strength), device), real)
                     for name, x in inputs.items()})
     return rows
 
@@ -98,18 +92,13 @@ def curves(rows, path):
 
 def hiding_of_runs(models, data=None, device="auto", make_model=cyclegan.make_model):
     """The rows of `hiding`, means over several models: run folders, checkpoints or exports. `data`
-    None is the first one's; make_model as in translate.load_networks."""
-    device, first, every = pick_device(device), None, []
+    None is that of each; make_model as in translate.load_networks."""
+    device, every = pick_device(device), []
     for model in tqdm(models, "damaging", leave=False, delay=2):
         G_AB, G_BA, config = load_both(model, device, make_model)
-        if first is None:
-            first = config
-            _, real_A, real_B, _ = zip(*read_pairs(data or config.data, config), strict=True)
-        if config.channels != first.channels:
-            raise InputError(f"{model} has {config.channels} channels, {models[0]} "
-                             f"{first.channels}; compare runs of the same kind.")
-        every.append(hiding(G_AB, G_BA, torch.stack(real_A), torch.stack(real_B), device))
-    return [same[0] | {k: sum(row[k] for row in same) / len(same) for k in ("fake", "truth")}
+        _, *reals, _ = zip(*read_pairs(data or config.data, config), strict=True)
+        every.append(hiding(G_AB, G_BA, *map(torch.stack, reals), device))
+    return [same[0] | {k: mean(row[k] for row in same) for k in ("fake", "truth")}
             for same in zip(*every, strict=True)]
 
 
@@ -120,13 +109,14 @@ def survival(rows):
     for cycle in CYCLES:
         at = {(r["damage"], r["strength"]): r for r in rows if r["cycle"] == cycle}
         fake, truth = (at["noise", 0][name] for name in ("fake", "truth"))
-        line = (f"{cycle}: error {fake:.1f} by way of the fake, {truth:.1f} by way of the true "
-                "counterpart")
+
+        def left(*damage, at=at, gain=truth - fake):
+            return f"{(at[damage]['truth'] - at[damage]['fake']) / gain:.0%}"
+
+        text.append(f"{cycle}: error {fake:.1f} by way of the fake, {truth:.1f} by way of the true "
+                    "counterpart")
         if truth > fake:
-            line += "; of that gain is left " + ", ".join(
-                f"{(at[key]['truth'] - at[key]['fake']) / (truth - fake):.0%} {after}"
-                for key, after in ((("quantise", 8), "in 8 bits"), (("quantise", 3), "in 3 bits"),
-                                   (("blur", 2), "after a blur of 2 pixels"),
-                                   (("noise", 32), "under noise of 32")))
-        text.append(line)
+            text[-1] += (f"; of that gain is left {left('quantise', 8)} in 8 bits, "
+                         f"{left('quantise', 3)} in 3 bits, {left('blur', 2)} after a blur of 2 "
+                         f"pixels, {left('noise', 32)} under noise of 32")
     return "\n".join(text)

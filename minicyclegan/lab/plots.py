@@ -41,6 +41,13 @@ def show(rows, titles, path=None, heads=()):
     return finish(figure, path)
 
 
+def evenly(items, count):
+    """At most `count` of a list, evenly spread, with the first and the last."""
+    if len(items) <= count:
+        return items
+    return [items[i * (len(items) - 1) // (count - 1)] for i in range(count)]
+
+
 def read_log(log):
     """The steps and the losses by name in a run's log.csv: lists of as many numbers. Both are
     empty before the first line is due. InputError where a line is torn or holds no numbers."""
@@ -56,11 +63,10 @@ def read_log(log):
                          ) from error
 
 
-def loss_curves(log, path=None, kind=None):
-    """Draw the losses in a run's log.csv: one panel a kind, or only the kind that is asked for;
-    domain A blue, domain B orange."""
+def loss_curves(log, path=None):
+    """Draw the losses in a run's log.csv: one panel a kind; domain A blue, domain B orange."""
     steps, losses = read_log(log)
-    kinds = [kind] if kind else list(dict.fromkeys(n[:-2] for n in losses)) or ["loss"]
+    kinds = list(dict.fromkeys(name[:-2] for name in losses)) or ["loss"]
     figure, axes = plt.subplots(1, len(kinds), squeeze=False, layout="constrained",
                                 figsize=(3.2 * len(kinds), 2.6))
     for axis, kind in zip(axes[0], kinds, strict=True):

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageDraw
 from tqdm import tqdm
 
 from ..config import TOY
-from ..engine.errors import InputError
+from .download import new_folder
 
 COUNTS = {"trainA": 300, "trainB": 300, "testA": 60, "testB": 60}
 OVERSAMPLING = 4  # draw this many times larger, then average: smooth edges
@@ -186,18 +186,16 @@ def toy_set():
 def draw_dataset(folder, size=64, seed=0):
     """Draw the whole set: trainA, trainB, testA, testB and testMask, as PNG files.
 
-    Raises InputError where `folder` exists already and is not empty.
+    Raises InputError where `folder` exists already. A drawing that is interrupted leaves nothing.
     """
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} exists already and is not empty; name a new folder.")
-    for split, count in COUNTS.items():
-        # testA and testB share their keys, hence their scenes; trainA and trainB do not
-        key = "test" if split.startswith("test") else split
-        (folder / split).mkdir(parents=True, exist_ok=True)
-        for i in tqdm(range(count), desc=f"drawing {split}", leave=False):
-            scene = Scene.random(f"{seed}/{key}/{i}")
-            draw(scene, split[-1], size).save(folder / split / f"{i:03d}.png")
-            if split == "testA":
-                (folder / "testMask").mkdir(exist_ok=True)
-                mask(scene, size).save(folder / "testMask" / f"{i:03d}.png")
+    with new_folder(folder) as new:
+        (new / "testMask").mkdir()
+        for split, count in COUNTS.items():
+            # testA and testB share their keys, hence their scenes; trainA and trainB do not
+            key = "test" if split.startswith("test") else split
+            (new / split).mkdir()
+            for i in tqdm(range(count), desc=f"drawing {split}", leave=False):
+                scene = Scene.random(f"{seed}/{key}/{i}")
+                draw(scene, split[-1], size).save(new / split / f"{i:03d}.png")
+                if split == "testA":
+                    mask(scene, size).save(new / "testMask" / f"{i:03d}.png")

@@ -89,7 +89,7 @@ def test_fid(run, toy, capsys, monkeypatch):
     module.fid_scores, module.fid_table = fid_scores, lambda scores: "a table"
     monkeypatch.setitem(sys.modules, "minicyclegan.lab.fid", module)
     assert main(["evaluate", str(run), "--fid", "--split", "train"]) == 0
-    assert called == [(str(toy / "toy"), "train", 16, 3, str(run))]
+    assert called == [(str(toy / "toy"), "train", 16, 3, run)]
     assert "a table" in capsys.readouterr().out
     assert json.loads((run / "scores_fid_train.json").read_text())["A_to_B"] == {"fid": 1.0}
     assert main(["evaluate", str(run), "--fid", "--kept"]) == 0

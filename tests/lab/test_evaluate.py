@@ -106,16 +106,16 @@ def test_lazy_answers(tmp_path):
     for i, image in enumerate(images):
         save(image, tmp_path / "trainB" / f"{i}.png")
     (tmp_path / "trainB" / "damaged.png").write_text("x")
-    answers = lazy_answers(tmp_path, "B", (3, 16, 16))
     real = torch.rand(3, 16, 16, generator=rng)
-    assert answers["nothing"](real) is real
-    assert torch.allclose(answers["average"](real), sum(images) / 2, atol=0.01)
-    matched = answers["colours"](real)
+    answers = lazy_answers([real], tmp_path, "B")
+    assert answers["nothing"][0] is real
+    assert torch.allclose(answers["average"][0], sum(images) / 2, atol=0.01)
+    matched = answers["colours"][0]
     assert matched.mean() == pytest.approx(-0.1, abs=0.02)
     assert matched.std() == pytest.approx(images[0].std().item(), abs=0.02)
     assert torch.corrcoef(torch.stack([matched[0].flatten(), real[0].flatten()]))[0, 1] > 0.99
-    assert list(lazy_answers(tmp_path, "A", (3, 16, 16))) == ["nothing"]
-    assert list(lazy_answers(None, "A", (3, 16, 16))) == ["nothing"]
+    assert list(lazy_answers([real], tmp_path, "A")) == ["nothing"]
+    assert list(lazy_answers([real], None, "A")) == ["nothing"]
 
 
 def test_evaluate():

@@ -142,7 +142,7 @@ def test_too_few_images(data, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("problem, message", [
     (ImportError("No module named 'torch_fidelity'"), r'pip install "minicyclegan\[fid\]"'),
-    (RuntimeError("operator torchvision::nms does not exist"), "does not fit.*nms.*pytorch.org")])
+    (RuntimeError("operator torchvision::nms does not exist"), "this torch.*nms.*pytorch.org")])
 def test_the_extra_is_missing(problem, message, data, monkeypatch):
     class Finder:
         @staticmethod

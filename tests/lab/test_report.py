@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from minicyclegan import InputError
-from minicyclegan.lab.report import SAMPLES, evenly, write_report
+from minicyclegan.lab.plots import evenly
+from minicyclegan.lab.report import SAMPLES, write_report
 
 SETTINGS = {"data": "data/toy", "steps": 1200, "sample_every": 300, "log_every": 20}
 OURS = {"mae": 21.94, "psnr": 15.6, "ssim": 0.6789, "mae_animal": 76.1, "found": 42}

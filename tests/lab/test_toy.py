@@ -113,6 +113,17 @@ def test_an_existing_folder_is_left_alone(drawn):
         draw_dataset(drawn)
 
 
+def test_a_drawing_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minicyclegan.lab.toy.COUNTS", dict(trainA=1, testA=1))
+    monkeypatch.setattr("minicyclegan.lab.toy.mask", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        draw_dataset(tmp_path / "toy")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_toy_set_is_drawn_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("minicyclegan.lab.toy.COUNTS", dict(trainA=1, trainB=1, testA=1, testB=1))
