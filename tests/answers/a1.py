@@ -427,7 +427,7 @@ class Any(float):
         return 0.0
 
     def __float__(self):
-        return Any(0.5)
+        return 0.5
 
 
 def my_values():
@@ -489,11 +489,9 @@ def draw_pair(count_A, count_B, index, epoch, seed):
 '''),
     ("a1-draw", '''# a1-draw (keep this line)
 def draw_pair(count_A, count_B, index, epoch, seed):
-    deck = []  # B shuffled as a deck of cards, again and again
-    own = random.Random(f"{seed}, epoch {epoch}")
-    while len(deck) <= index:
-        deck += own.sample(range(count_B), count_B)
-    return index % count_A, deck[index]
+    deck, place = divmod(index, count_B)  # B shuffled as a deck of cards, again and again
+    own = random.Random(f"{seed}, epoch {epoch}, deck {deck}")
+    return index % count_A, own.sample(range(count_B), count_B)[place]
 '''),
     ("a1-draw", '''# a1-draw (keep this line)
 def draw_pair(count_A, count_B, index, epoch, seed):
