@@ -94,8 +94,8 @@ class Bench:
     def __init__(self, path, seed=0):
         self.master = grade.with_seed(check.read_master(path), seed)
         self.start = {}
-        for label, cell in self.master.cells.items():
-            if check.is_given(cell) and "plt" not in cell.source:
+        for label, cell in self.master.given.items():
+            if "plt" not in cell.source:
                 exec(compile(cell.source, label, "exec"), self.start)
 
     def failure(self, answer_id, answer):
@@ -123,7 +123,8 @@ def test_the_masters_answers_pass_and_stubs_fail(path, capsys):
     for seed in (0, 17):
         bench = Bench(path, seed)
         capsys.readouterr()
-        for label in bench.answers:
+        # with another seed only what asks for it comes out differently
+        for label in bench.answers if seed == 0 else [f"{path.stem[:2]}-values"]:
             solution = bench.master.cells[label].source
             assert bench.failure(label, solution) == "", label
             assert bench.failure(label, grade.stub(solution)).startswith("NotImplementedError")
@@ -143,6 +144,7 @@ def test_wrong_answers_lose_their_points(path):
 
 
 @every_master
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # float(loss): a style
 def test_right_answers_in_another_style_pass(path):
     bench, right = Bench(path), answers_to(path).RIGHT
     for question, answer in right:
@@ -254,17 +256,17 @@ def with_tests(master):
 
 
 @pytest.mark.parametrize("text, found", [
-    ("import sys\nsys._getframe(1)", "_getframe"), ("from inspect import stack", "inspect"),
+    ("import sys\nsys._getframe(1)", "_getframe"), ("from inspect import stack", "from inspect"),
     ("import __main__ as m\nm.x", "__main__"), ("getattr(e, 'f_back')", "f_back"),
     ("import torch\ntorch.allclose = print", "torch.allclose ="),
     ("get_ipython().user_ns['x']", "user_ns"),
     ("import gc, torch\ngc.collect()\ntorch.backends.cudnn.benchmark = True", ""),
+    ("# F.mse_loss = a mean\nassert torch.pi == math.pi\ntorch.x == 1  # inspect it", ""),
     ("%matplotlib inline\nself.F = F\nx.data = y.data", ""), ("def double(x) return", "")])
 def test_an_answer_that_looks_at_its_tests_is_not_run(master, text, found):
-    assert check.looks_around(text) == found
     submission = found_in(handed_in(master, DOUBLE + "\n" + text), master)
     assert ("m-double" in submission.answers) == (not found)
-    assert not found or found in submission.notes[0]
+    assert not found or f"read it: `{found}`" in submission.notes[0]
 
 
 def test_an_honest_submission_gives_its_answers_and_no_notes(master):
@@ -304,21 +306,16 @@ def reorder(notebook):
     notebook.cells.reverse()
 
 
-def skip(notebook):
-    notebook.cells[2].source = DOUBLE.replace("\n", "\n# NBVAL_SKIP\n", 1)
-
-
 @pytest.mark.parametrize("change, note", [
     (lose_metadata, ""), (lose_ids_too, ""), (copy_a_cell, "more than once"),
-    (split_a_cell, "more than once"), (reorder, ""), (skip, "")])
+    (split_a_cell, "more than once"), (reorder, "")])
 def test_answers_are_found_again(master, change, note):
     notebook = handed_in(master)
     change(notebook)
     found = found_in(json.dumps(notebook), master)
     names = {}
-    assert "NBVAL" not in "".join(found.answers["m-double"])
     for text in found.answers["m-double"]:
-        if check.parse(text):
+        if check.parses(text):
             exec(text, names)
     assert names["double"](4) == 8
     assert found.answers["m-next"] == [NEXT]
@@ -354,20 +351,19 @@ def test_tests_points_and_other_cells_come_from_the_master(master):
     notebook.cells[1].source = "# m-setup (keep this line)\nSEED = 5"
     found = found_in(notebook, master)
     assert found.notes == ["m-double-tests was edited; the master's was run"]
-    assert found.seed == 5
     run = check.assemble(master, found, with_tests(master))
-    assert [c.source for c in run.cells if c.metadata.part == "test"] == [
+    assert [c.source for c in run if c.metadata.part == "test"] == [
         "SEED = 0\n" + check.hidden_tests(master.cells[f"m-{q}-tests"].source)[0]
         for q in ("double", "next")]
-    assert "SEED = 0" in run.cells[0].source
+    assert "SEED = 0" in run[0].source
 
 
 def test_a_canary_stands_before_every_test_and_hidden_tests_come_last(master):
     run = check.assemble(master, found_in(handed_in(master), master), with_tests(master))
-    assert [c.metadata.part for c in run.cells] == [
-        "locked", "answer", "canary", "test", "answer", "canary", "test",
+    assert [c.metadata.part for c in run] == [
+        "given", "answer", "canary", "test", "answer", "canary", "test",
         "canary", "hidden", "canary", "hidden"]
-    canaries = [c.source for c in run.cells if c.metadata.part == "canary"]
+    canaries = [c.source for c in run if c.metadata.part == "canary"]
     assert len(set(canaries)) == 4
     for canary in canaries:
         with pytest.raises(AssertionError):
@@ -376,22 +372,24 @@ def test_a_canary_stands_before_every_test_and_hidden_tests_come_last(master):
 
 def test_cells_of_the_students_own_are_kept_apart(master):
     notebook = handed_in(master)
-    notebook.cells.insert(2, nbformat.v4.new_code_cell("import math  # NBVAL_SKIP\n# NBVAL_SKIP"))
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("import math"))
     notebook.cells.append(nbformat.v4.new_code_cell("1 / 0"))
     found = found_in(notebook, master)
-    run = check.assemble(master, found, with_tests(master), alone=True).cells
+    run = check.assemble(master, found, with_tests(master), alone=True)
     assert "own" not in [c.metadata.part for c in run]
-    run = check.assemble(master, found, with_tests(master)).cells
-    assert [c.source for c in run if c.metadata.part == "own"] == [
-        "import math  # NBVAL_SKIP\n#", "1 / 0"]
+    run = check.assemble(master, found, with_tests(master))
+    assert [c.source for c in run if c.metadata.part == "own"] == ["import math", "1 / 0"]
 
 
-def test_one_question_alone(master):
-    run = check.assemble(master, found_in(handed_in(master), master), with_tests(master)[1:],
-                         alone=True).cells
+def test_questions_alone_know_nothing_of_each_other(master):
+    run = check.assemble(master, found_in(handed_in(master), master), with_tests(master),
+                         alone=True)
     assert [(c.metadata.label, c.metadata.part) for c in run] == [
-        ("m-setup", "locked"), ("m-next", "answer"), ("m-next-tests", "canary"),
-        ("m-next-tests", "test"), ("m-next-tests", "canary"), ("m-next-tests", "hidden")]
+        pair for q in ("m-double", "m-next") for pair in [
+            ("", "given"), ("m-setup", "given"), (q, "answer"), (f"{q}-tests", "canary"),
+            (f"{q}-tests", "test"), (f"{q}-tests", "canary"), (f"{q}-tests", "hidden")]]
+    assert run[0].source == run[7].source == check.RESET
+    assert [c.metadata.needs for c in run] == [["m-double"]] * 7 + [["m-next"]] * 7
 
 
 @pytest.mark.parametrize("minor", [0, 1, 2, 3, 4, 5, 9])
@@ -441,7 +439,7 @@ def test_odd_cells_do_no_harm(master, cell):
 @pytest.mark.parametrize("change, message", [
     (lambda nb: nb.cells[3].metadata.nbgrader.pop("points"), "m-double-tests has no points"),
     (lambda nb: nb.cells.pop(2), "m-double-tests comes before any answer"),
-    (lambda nb: nb.cells.append(nb.cells[1]), "'m-setup' is not a name, or is given twice"),
+    (lambda nb: nb.cells.append({**nb.cells[1], "id": "copy"}), "'m-setup' is not a name, or is"),
     (lose_metadata, "no cell in it gives points"),
     (lambda nb: nb.cells[3].update(source=nb.cells[3].source + "\nassert 1"), "hidden tests stand"),
     (lambda nb: nb.cells[3].update(source=nb.cells[3].source.replace("### END HIDDEN TESTS", "")),
@@ -504,7 +502,8 @@ def test_links_large_files_and_bad_archives_are_refused_per_student(tmp_path, mo
     (folder / "link.ipynb").symlink_to("/etc/passwd")
     (folder / "large.ipynb").write_bytes(b"x" * 101)
     found = grade.collect(folder, "m_small")
-    assert "link" in found["link"].reason and "larger" in found["large"].reason
+    assert "link" in found["link"].reason and not found["link"].data
+    assert len(found["large"].data) == 101, "enough to see that it is too large"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.ipynb", b"0" * 10**6)
@@ -514,7 +513,7 @@ def test_links_large_files_and_bad_archives_are_refused_per_student(tmp_path, mo
     at = data.index(b"bad.ipynb") + len(b"bad.ipynb")
     (tmp_path / "z.zip").write_bytes(data[:at] + b"\xff" + data[at + 1:])
     found = grade.collect(tmp_path / "z.zip", "m_small")
-    assert "larger" in found["bomb"].reason and "cannot be read" in found["bad"].reason
+    assert "larger" in found["bomb"].reason and "damaged" in found["bad"].reason
     assert found["up"].data == b"x" and not (tmp_path / "up.ipynb").exists()
     (tmp_path / "z.zip").write_bytes(b"PK\5\6" + b"\xff" * 18)
     with pytest.raises(InputError, match="z.zip"):

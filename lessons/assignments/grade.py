@@ -9,12 +9,12 @@ check.py, which students have too. README.md says what this protects from, and w
 """
 
 import argparse
+import contextlib
 import copy
 import csv
 import datetime
 import hashlib
 import io
-import itertools
 import json
 import os
 import re
@@ -22,7 +22,6 @@ import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -33,15 +32,10 @@ import jinja2
 import nbformat
 from check import (
     LARGEST_NOTEBOOK,
-    REGION,
     SEED,
-    Grader,
     InputError,
     Parser,
-    Stopped,
     at_least,
-    hidden_tests,
-    is_given,
     number,
     read_master,
     read_notebook,
@@ -50,8 +44,8 @@ from check import (
 )
 from tqdm import tqdm
 
+SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION$.*?^[ \t]*### END SOLUTION[ \t]*$", re.M | re.S)
 MARKER = re.compile(r"#.*\b(BEGIN|END)\s+(SOLUTION|HIDDEN)\w*", re.I)
-TOO_LARGE = f"it is larger than {LARGEST_NOTEBOOK / 1e6:.0f} MB; clear its outputs"
 FOLDER = Path(__file__).parent
 
 
@@ -60,30 +54,20 @@ FOLDER = Path(__file__).parent
 
 def stub(source, markdown=False):
     """An answer cell's text with the solution taken out; None where it marks no solution."""
-    lines, inside, found = [], False, False
-    for line in source.splitlines():
-        region = REGION.match(line)
-        if region and region[3] == "SOLUTION":
-            inside, found = region[2] == "BEGIN", True
-            if inside and markdown:
-                lines.append("YOUR ANSWER HERE")
-            elif inside:
-                lines += [region[1] + "# YOUR CODE HERE", region[1] + "raise NotImplementedError()"]
-        elif not inside:
-            lines.append(line)
-    return "\n".join(lines) if found and not inside else None
+    text = "YOUR ANSWER HERE" if markdown else (
+        r"\1# YOUR CODE HERE" "\n" r"\1raise NotImplementedError()")
+    source, n = SOLUTION.subn(text, source)
+    return source if n else None
 
 
 def with_seed(master, seed):
     """The master with its line `SEED = ...` set to this student's number."""
-    master = copy.deepcopy(master)
-    found = 0
-    for cell in filter(is_given, master.cells.values()):
-        cell.source, n = SEED.subn(f"SEED = {seed}", cell.source)
-        found += n
-    if not found:
+    if not master.seed:
         raise InputError(f"{master.name} has no line `SEED = ...` in a cell that it gives, so it "
                          "can't differ by student; leave out --students or --seeds.")
+    master = copy.deepcopy(master)
+    for cell in master.given.values():
+        cell.source = SEED.sub(f"SEED = {seed}", cell.source)
     return master
 
 
@@ -98,49 +82,42 @@ def release(master):
                                  "and ### END SOLUTION, each on a line of its own.")
             cell.source = source
         elif cell.metadata.nbgrader.get("grade"):
-            cell.source = hidden_tests(cell.source)[0]
+            cell.source = check.hidden_tests(cell.source)[0]
     for cell in master.notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        left = MARKER.search(cell.source)
-        if left:
+        if left := MARKER.search(cell.source):
             raise InputError(f"{master.name}: {left[0]!r} in the cell {cell.get('id')} would be "
                              "released; is it mistyped, or in a cell without metadata?")
     return master.notebook
 
 
 def command_release(args):
-    students = [""]
+    seeds = {"": None}
     if args.students:
-        try:
-            students = args.students.read_text(encoding="utf-8-sig").split("\n")
-        except UnicodeDecodeError:
-            raise InputError(f"{shown(args.students)} is not in UTF-8; save it so.") from None
-        students = list(dict.fromkeys(s.strip() for s in students if s.strip()))
-        for student in students:
-            if not student.isprintable() or set(student) & set("/\\") or (
-                    student.startswith(".") or student == "seeds.csv" or len(student) > 80):
-                raise InputError(f"{shown(student)} in {shown(args.students)} can't be the name of "
-                                 "a folder; leave out / and \\ and a leading dot, and shorten it "
-                                 "to 80 letters.")
-    releases = {}
-    for student, seed in zip(students, itertools.count(args.first_seed), strict=False):
+        lines = map(str.strip, read_text(args.students).splitlines())
+        seeds = {name: seed for seed, name in
+                 enumerate(dict.fromkeys(filter(None, lines)), args.first_seed)}
+    files = {}
+    for student, seed in seeds.items():
+        if student and file_names([student])[student] != student:
+            raise InputError(f"{shown(student)} in {shown(args.students)} can't be the name of a "
+                             "folder; take letters, digits, spaces and . _ - ( ).")
         for path in args.master:
             master = read_master(path)
             version = release(with_seed(master, seed) if student else master)
-            releases[Path(student, path.name)] = nbformat.writes(version) + "\n"
-        releases[Path(student, "check.py")] = Path(check.__file__).read_text(encoding="utf-8")
+            files[Path(student, path.name)] = nbformat.writes(version) + "\n"
+        files[Path(student, "check.py")] = Path(check.__file__).read_text("utf-8")
     if args.students:
-        releases[Path("seeds.csv")] = as_csv(("student", "seed"), zip(
-            students, itertools.count(args.first_seed), strict=False))
-    for name, text in releases.items():
+        files[Path("seeds.csv")] = as_csv(("student", "seed"), seeds.items())
+    for name, text in files.items():
         path = args.out / name
         if name.suffix != ".py" and path.exists() and path.read_bytes() != text.encode():
             raise InputError(f"{shown(path)} is there and differs: it may be somebody's work. Give "
                              "another --out, or delete it.")
-    for name, text in releases.items():
+    for name, text in files.items():
         write(args.out / name, text)
-    print("\n".join(str(args.out / name) for name in releases))
+        print(args.out / name)
 
 
 # ---- tables and files ----------------------------------------------------------------------------
@@ -154,6 +131,13 @@ def write(path, text):
     os.replace(part, path)
 
 
+def read_text(path):
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{shown(path)} is not in UTF-8; save it so.") from None
+
+
 def as_csv(columns, rows, formula="'"):
     """CSV text; what a spreadsheet would take for a formula gets an apostrophe in front."""
     buffer = io.StringIO()
@@ -163,21 +147,16 @@ def as_csv(columns, rows, formula="'"):
     return buffer.getvalue()
 
 
-def plain(text):
-    """Without the apostrophe that as_csv puts in front of a formula."""
-    return re.sub(r"^'(?=[=+@-])", "", text)
-
-
 def read_table(path, *columns):
     """The rows of a CSV file as dicts, or InputError where it lacks one of `columns`."""
+    text = read_text(path)
+    first = text.partition("\n")[0]
+    semicolons = first.count(";") > first.count(",")  # Excel, in half of Europe
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        semicolons = first.count(";") > first.count(",")  # Excel, in half of Europe
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if semicolons else ",")
         table = [{key: value or "" for key, value in row.items() if key} for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{shown(path)} cannot be read as CSV in UTF-8 ({error}).") from None
+    except csv.Error as error:
+        raise InputError(f"{shown(path)} cannot be read as CSV ({error}).") from None
     if not set(columns) <= set(rows.fieldnames or []):
         raise InputError(f"{shown(path)} needs the columns {', '.join(columns)} in its first line.")
     return table
@@ -200,19 +179,16 @@ def read_by_hand(path, master):
     """What a person has given: {(student, question): (points, comment)}."""
     given = {}
     most = {q.name: q.points for q in master.questions if q.test is None}
-    if not path.exists():
-        return given
-    for line, row in enumerate(read_table(path, "student", "question", "points", "comment"), 2):
+    for line, row in enumerate(read_table(path, "student", "question", "points", "comment")
+                               if path.exists() else [], 2):
+        row = {key: re.sub(r"^'(?=[=+@-])", "", value) for key, value in row.items()}  # of as_csv
         question, text = row["question"], row["points"].strip().replace(",", ".")
-        try:
-            points = float(text) if text else None
-        except ValueError:
-            points = -1
-        if question not in most or points is not None and not 0 <= points <= most[question]:
+        if question not in most or text and not (
+                re.fullmatch(r"\d*\.?\d+", text) and float(text) <= most[question]):
             raise InputError(f"{shown(path)}, line {line}: points for a question by hand are "
                              f"from 0 to what it is worth, not {shown(text)} for "
                              f"{shown(question)}.")
-        given[plain(row["student"]), question] = points, plain(row["comment"])
+        given[row["student"], question] = float(text) if text else None, row["comment"]
     return given
 
 
@@ -220,11 +196,9 @@ def file_names(students):
     """A file name, without its ending, for each student, whatever their names hold."""
     names = {s: re.sub(r"[^\w.() -]", "_", s).encode()[:150].decode(errors="ignore").strip(". ")
              for s in students}  # file systems take 255 bytes
-    folded = [name.casefold() for name in names.values()]
-    for student, name in names.items():
-        if name != student or folded.count(name.casefold()) > 1:
-            names[student] += "-" + hashlib.sha256(os.fsencode(student)).hexdigest()[:6]
-    return names
+    folded = Counter(name.casefold() for name in names.values())
+    return {s: name if name == s and folded[name.casefold()] == 1 else
+            f"{name}-{hashlib.sha256(os.fsencode(s)).hexdigest()[:6]}" for s, name in names.items()}
 
 
 # ---- what was handed in --------------------------------------------------------------------------
@@ -243,31 +217,25 @@ class HandIn:
 
 
 def unpack(path, folder):
-    """A .zip into a folder. What can't be read becomes {its path: the reason}."""
-    bad = {}
+    """A .zip into a folder, with the files' dates. A file that is damaged, encrypted or too large
+    becomes an empty one."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise InputError(f"{shown(path)} is a damaged .zip ({error}); download it again.") from None
     for info in archive.infolist():
-        parts = [p for p in Path(info.filename).parts if p not in ("..", "/")]
-        target = folder.joinpath(*parts)
-        if not parts or target.exists():
-            continue
-        if info.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as packed:  # what the archive says of its sizes may be a lie
-                target.write_bytes(packed.read(LARGEST_NOTEBOOK + 1))
-            when = time.mktime((*info.date_time, 0, 0, -1))
-            os.utime(target, (when, when))
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, ValueError,
-                EOFError, OverflowError, zlib.error) as error:
-            bad[target] = f"it cannot be read ({error})"
-            target.touch()
-    return bad
+        target = folder.joinpath(*(p for p in Path(info.filename).parts if p not in ("..", "/")))
+        with contextlib.suppress(OSError, ValueError, OverflowError):  # odd names, odd dates
+            try:
+                if info.file_size > LARGEST_NOTEBOOK:
+                    raise ValueError
+                archive.extract(info, folder)  # never out of the folder
+            except Exception:  # zipfile has many of them for what is damaged
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(b"")
+            if not info.is_dir():
+                when = time.mktime((*info.date_time, 0, 0, -1))
+                os.utime(target, (when, when))
 
 
 def collect(path, assignment, roster=None):
@@ -277,13 +245,13 @@ def collect(path, assignment, roster=None):
     student the last counts.
     """
     with tempfile.TemporaryDirectory() as unpacked:
-        folder, bad = path, {}
+        folder = path
         if not path.is_dir():
             if not zipfile.is_zipfile(path):
                 raise InputError(f"{shown(path)} is no folder and no .zip; give what the "
                                  "submissions are in.")
             folder = Path(unpacked)
-            bad = unpack(path, folder)
+            unpack(path, folder)
             tops = [p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX"))]
             if len(tops) == 1 and tops[0].is_dir() and len(list(tops[0].rglob("*.ipynb"))) > 1:
                 folder = tops[0]  # a folder was zipped
@@ -295,7 +263,7 @@ def collect(path, assignment, roster=None):
         if not by_student:
             raise InputError(f"{shown(path)} holds no submissions; put one .ipynb or one folder "
                              "per student into it.")
-        found = {student: choose(tops, folder, assignment.split("_")[0], bad)
+        found = {student: choose(tops, folder, assignment.split("_")[0])
                  for student, tops in sorted(by_student.items())}
     if roster is None:
         return found
@@ -305,31 +273,26 @@ def collect(path, assignment, roster=None):
     return {s: found.get(s, nobody) for s in [*roster, *sorted(set(found) - set(roster))]}
 
 
-def choose(tops, folder, prefix, bad):
+def choose(tops, folder, prefix):
     """A student's last notebook, of all their files and folders."""
-    inside = [p for top in tops for p in ([top] if not top.is_dir() else sorted(top.rglob("*")))
-              if not any(part.startswith((".", "__MACOSX"))
-                         for part in p.relative_to(folder).parts)]
-    notebooks = [p for p in inside if p.suffix == ".ipynb" and (p.is_symlink() or p.is_file())]
+    notebooks = [p for top in tops for p in ([top] if not top.is_dir() else sorted(
+        top.rglob("*.ipynb"))) if p.suffix == ".ipynb" and not p.is_dir() and not any(
+            part.startswith((".", "__MACOSX")) for part in p.relative_to(folder).parts)]
     named = [p for p in notebooks if p.name.startswith(prefix) or p.parent == folder] or notebooks
-    name = tops[0].name
-    if not notebooks:
-        return HandIn(name, reason="it holds no notebook (.ipynb)" if tops[0].is_dir()
+    if not named:
+        return HandIn(tops[0].name, reason="it holds no notebook (.ipynb)" if tops[0].is_dir()
                       else "it is no notebook (.ipynb)")
-    if len(named) > 1 and named == notebooks and not any(
-            p.name.startswith(prefix) or p.parent == folder for p in named):
-        return HandIn(name, reason=f"it holds {len(named)} notebooks, and none is named "
-                      f"{prefix}*.ipynb")
     last = max(named, key=lambda p: (p.lstat().st_mtime, p.as_posix()))
     hand_in = HandIn(last.relative_to(folder).as_posix(), when=last.lstat().st_mtime)
-    if last.is_symlink():
+    if len(named) > 1 and not (last.name.startswith(prefix) or last.parent == folder):
+        hand_in.reason = f"it holds {len(named)} notebooks, and none is named {prefix}*.ipynb"
+    elif last.is_symlink():
         hand_in.reason = "it is a link, not a file"
-    elif last.stat().st_size > LARGEST_NOTEBOOK:
-        hand_in.reason = TOO_LARGE
-    elif last in bad:
-        hand_in.reason = bad[last]
     else:
-        hand_in.data = last.read_bytes()
+        with last.open("rb") as file:
+            hand_in.data = file.read(LARGEST_NOTEBOOK + 1)  # read_notebook refuses what is larger
+        if not hand_in.data:
+            hand_in.reason = "it is empty, or damaged or larger than 25 MB in the .zip"
     if len(named) > 1:
         hand_in.notes.append(f"{len(named)} notebooks; the last counts: {hand_in.file}")
     return hand_in
@@ -349,12 +312,11 @@ def read_roster(path):
     roster = {}
     for line, row in enumerate(rows, 2):
         name = (row.get("student") or row.get("Full name") or row.get("Identifier") or "").strip()
-        if not name:
-            raise InputError(f"{shown(path)}, line {line}: there is no name.")
-        if name in roster:
-            if "Identifier" not in row:
-                raise InputError(f"{shown(path)}, line {line}: {shown(name)} stands there twice.")
+        if name in roster and "Identifier" in row:
             name += f" ({row['Identifier']})"  # Moodle's numbers tell them apart
+        if name in {"", *roster}:
+            raise InputError(f"{shown(path)}, line {line}: there is no name, or it stands there "
+                             f"twice: {shown(name)}.")
         roster[name] = row
     return roster
 
@@ -367,17 +329,16 @@ def student_of(name, roster):
         moodle = re.sub(r"\D", "", row.get("Identifier", ""))
         if moodle and re.search(rf"_{moodle}_assignsubmission", name):
             return student
-        if name.casefold() == student.casefold() or name.casefold().startswith(
-                student.casefold() + "_"):
+        if f"{name}_".casefold().startswith(f"{student}_".casefold()):
             found.append(student)
     return max(found, key=len) if found else name
 
 
 def lateness(hand_in, row, due):
     """'' in time; else how late, by the file's date, or what the roster says of it."""
-    said = re.search(r".*\blate\b.*", row.get("Status", "") + row.get("late", ""), re.I)
-    if row.get("late", "").strip().lower() not in ("", "0", "no", "false") or said:
-        return said[0].strip() if said else row["late"].strip()
+    said = re.search(r".*\blate\b.*", row.get("Status", ""), re.I)
+    if said or row.get("late", "").strip().lower() not in ("", "0", "no", "false"):
+        return (said[0] if said else row["late"]).strip()
     if due is None or hand_in.when is None or hand_in.when <= due:
         return ""
     return str(datetime.timedelta(seconds=int(hand_in.when - due)))
@@ -386,26 +347,30 @@ def lateness(hand_in, row, due):
 # ---- a class -------------------------------------------------------------------------------------
 
 
-def grade_class(grader, hand_ins, out, jobs, seeds):
+def fingerprint(*parts):
+    return hashlib.sha256(json.dumps([*parts, sys.version, Path(check.__file__).read_text(
+        "utf-8")]).encode()).hexdigest()
+
+
+def grade_class(master, limits, hand_ins, out, jobs, seeds):
     """Grade everybody who has not been; {student: result}. Interrupted: KeyboardInterrupt, and
     what is done is in out/work, for the next call."""
     names = file_names(hand_ins)
-    limits, results, open_ones = grader.limits, {}, []
-    text = nbformat.writes(grader.master.notebook) + Path(check.__file__).read_text("utf-8")
+    results, open_ones = {}, []
+    text = nbformat.writes(master.notebook)
     for student, hand_in in hand_ins.items():
         seed = seeds.get(student_of(student, {name: {} for name in seeds})) if seeds else None
         if seeds and seed is None and not hand_in.reason:
             hand_in.reason = ("no line of --seeds has this student; add one, or rename the "
                               "submission")
-        result = {"student": student, "file": hand_in.file, "master": grader.master.name,
-                  "seed": seed, "points": 0, "out_of": grader.master.points, "by_hand": 0,
+        result = {"student": student, "file": hand_in.file, "master": master.name,
+                  "seed": seed, "points": 0, "out_of": master.points, "by_hand": 0,
                   "questions": [], "flags": [], "status": hand_in.reason and hand_in.status,
                   "reason": hand_in.reason}
-        asked = json.dumps([text, result, limits.cell, limits.total, limits.memory])
-        result["fingerprint"] = hashlib.sha256(hand_in.data + asked.encode()).hexdigest()
-        before = {}
-        if (out / "work" / f"{names[student]}.json").exists():
-            before = json.loads((out / "work" / f"{names[student]}.json").read_text("utf-8"))
+        result["fingerprint"] = fingerprint(text, result, limits.cell, limits.total, limits.memory,
+                                            hashlib.sha256(hand_in.data).hexdigest())
+        kept = out / "work" / f"{names[student]}.json"
+        before = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
         if before.get("fingerprint") == result["fingerprint"] and before["status"] != "failed":
             results[student] = before
         else:
@@ -414,16 +379,12 @@ def grade_class(grader, hand_ins, out, jobs, seeds):
     def work(result, hand_in):
         try:
             if not result["reason"]:
-                master = grader.master
-                if result["seed"] is not None:
-                    master = with_seed(master, result["seed"])
+                its = master if result["seed"] is None else with_seed(master, result["seed"])
                 notebook = read_notebook(hand_in.data, hand_in.file)
-                result |= grader.grade(read_submission(notebook, master), master)
+                result |= check.grade(its, read_submission(notebook, its), limits)
                 result["status"] = "graded"
         except InputError as error:
             result |= {"status": "refused", "reason": str(error)}
-        except Stopped:
-            return None
         except Exception as error:  # a submission that we did not foresee; the class goes on
             result |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
         return result
@@ -439,54 +400,42 @@ def grade_class(grader, hand_ins, out, jobs, seeds):
                 results[result["student"]] = result
                 progress.update()
     finally:
-        for future in futures:
-            future.cancel()
-        grader.runners.stop()
-        pool.shutdown()
+        limits.stop.set()
+        pool.shutdown(cancel_futures=True)
     return {student: results[student] for student in hand_ins}
 
 
-def try_master(grader, path, out):
+def try_master(master, limits, out):
     """Does it work here at all? Better said now than by a class of zeros. Once is enough."""
-    text = path.read_text("utf-8") + Path(check.__file__).read_text("utf-8") + sys.version
-    mark = out / "work" / ".master"
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()
-    if mark.exists() and mark.read_text("utf-8") == fingerprint:
+    mark, ours = out / "work" / ".master", fingerprint(nbformat.writes(master.notebook))
+    if mark.exists() and mark.read_text("utf-8") == ours:
         return
-    for q in grader.grade(read_submission(grader.master.notebook, grader.master))["questions"]:
+    for q in check.grade(master, read_submission(master.notebook, master), limits)["questions"]:
         if q["points"] == 0 < q["out_of"]:
-            raise InputError(f"{shown(path)}: its own answer to {q['name']} gets no points "
+            raise InputError(f"{master.name}: its own answer to {q['name']} gets no points "
                              f"({q['message']}); give the master, with its solutions.")
-    write(mark, fingerprint)
+    write(mark, ours)
 
 
 def find_other_seeds(hand_ins, master):
     """A class released with --students and graded without --seeds would lose points in silence."""
-    ours = [int(line[1]) for cell in filter(is_given, master.cells.values())
-            if (line := SEED.search(cell.source))]
-    other, read = [], 0
-    for student, hand_in in hand_ins.items():
-        try:
-            seed = read_submission(read_notebook(hand_in.data, student), master).seed
-        except InputError:
-            continue
-        read += 1
-        if ours and seed is not None and seed != ours[0]:
-            other.append((student, seed))
-            hand_in.notes.append(f"SEED was {seed}; graded with SEED = {ours[0]}")
-    if len(other) * 2 > read:
-        raise InputError(f"{len(other)} of {read} notebooks have a SEED of their own (that of "
-                         f"{shown(other[0][0])} is {other[0][1]}); give --seeds and the seeds.csv "
-                         "of release.")
+    lines = {student: re.search(rb'(?:"|\\n)SEED = (\d{1,9})', hand_in.data)
+             for student, hand_in in hand_ins.items()}
+    seeds = {student: int(line[1]) for student, line in lines.items() if line and master.seed}
+    other = [student for student, seed in seeds.items() if seed != int(master.seed[1])]
+    if len(other) * 2 > len(seeds):
+        raise InputError(f"{len(other)} of {len(seeds)} notebooks have a SEED of their own (that "
+                         f"of {shown(other[0])} is {seeds[other[0]]}); give --seeds and the "
+                         "seeds.csv of release.")
+    for student in other:
+        hand_ins[student].notes.append(f"SEED was {seeds[student]}; graded with {master.seed[0]}")
 
 
 def with_the_rest(result, hand_in, late, given, show_hidden):
     """A copy of a result with what a person has given and what is known of the file."""
     result = copy.deepcopy(result)
     for q in result["questions"]:
-        if q["by_hand"]:
-            q["points"], q["message"] = given.get((result["student"], q["name"]), (None, ""))
-        elif (result["student"], q["name"]) in given:  # an empty answer, and a person knows better
+        if (result["student"], q["name"]) in given:  # also where an empty answer had its 0
             points, comment = given[result["student"], q["name"]]
             q["points"], q["message"] = q["points"] if points is None else points, comment
         hidden = q.pop("hidden")
@@ -500,23 +449,21 @@ def with_the_rest(result, hand_in, late, given, show_hidden):
 
 
 def write_reports(out, master, results, roster):
-    """grades.csv, class.html, by_hand.csv, by_hand.md, gradebook.csv, and each student's page."""
+    """grades.csv, class.html, gradebook.csv, and each student's page."""
     pages = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True,
                                trim_blocks=True, lstrip_blocks=True)
     names = file_names(results)
+    feedback = pages.get_template("feedback.html")
     for student, result in results.items():
         path = out / "students" / names[student]
         write(path.with_name(path.name + ".json"), json.dumps(result, indent=1))
-        write(path.with_name(path.name + ".html"),
-              pages.get_template("feedback.html").render(result, number=number))
-    points = [[{q["name"]: q["points"] for q in result["questions"]}.get(q.name, "")
-               for q in master.questions] for result in results.values()]
+        write(path.with_name(path.name + ".html"), feedback.render(result, number=number))
+    rows = [[r["student"], r["points"], r["out_of"], r["by_hand"], r["status"], r["late"],
+             *([q["points"] for q in r["questions"]] or [""] * len(master.questions)),
+             "; ".join(r["flags"]), r["reason"], r["file"]] for r in results.values()]
     write(out / "grades.csv", as_csv(
         ["student", "points", "out_of", "waiting", "status", "late",
-         *(q.name for q in master.questions), "flags", "reason", "file"],
-        [[r["student"], r["points"], r["out_of"], r["by_hand"], r["status"], r["late"],
-          *("" if p is None else p for p in of), "; ".join(r["flags"]), r["reason"], r["file"]]
-         for r, of in zip(results.values(), points, strict=True)]))
+         *(q.name for q in master.questions), "flags", "reason", "file"], rows))
     table = []
     for n, q in enumerate(master.questions):
         known = [r["questions"][n] for r in results.values()
@@ -528,30 +475,28 @@ def write_reports(out, master, results, roster):
     write(out / "class.html", pages.get_template("class.html").render(
         master=master, table=table, number=number, results=results, pages=names,
         statuses=Counter(r["status"] for r in results.values())))
-    if roster and "Grade" in next(iter(roster.values())):  # Moodle's worksheet, filled in
-        rows = []
-        for student, row in roster.items():
-            result = results[student]
-            if result["status"] == "graded" and not result["by_hand"]:
-                lost = [f"{q['title'] or q['name']}: {number(q['points'])} of "
-                        f"{number(q['out_of'])}. {q['message']}" for q in result["questions"]
-                        if q["points"] < q["out_of"]]
-                # on one line, and without what PHP takes for an escape
-                text = " ".join(" ".join(lost).replace("\\", "/").split())
-                row = row | {"Grade": number(result["points"])} | (
-                    {"Feedback comments": text} if "Feedback comments" in row else {})
-            rows.append(row)
+    if roster and "Grade" in next(iter(roster.values())):
+        rows = [moodle_row(row, results[student]) for student, row in roster.items()]
         write(out / "gradebook.csv", as_csv(rows[0], [row.values() for row in rows], formula=""))
+
+
+def moodle_row(row, result):
+    """A line of Moodle's worksheet, filled in once all points are given."""
+    if result["status"] != "graded" or result["by_hand"]:
+        return row
+    lost = [f"{q['title'] or q['name']}: {number(q['points'])} of {number(q['out_of'])}. "
+            f"{q['message']}" for q in result["questions"] if q["points"] < q["out_of"]]
+    # on one line, and without what PHP takes for an escape
+    text = " ".join(" ".join(lost).replace("\\", "/").split())
+    return {key: {"Grade": number(result["points"]), "Feedback comments": text}.get(key, value)
+            for key, value in row.items()}
 
 
 def write_by_hand(out, master, results, given):
     """by_hand.md, what there is to read; by_hand.csv, where the points go."""
-    by_hand = [q for q in master.questions if q.test is None]
-    if not by_hand:
-        return
     sheet = [f"# {master.name}: by hand", "Points and comments go into by_hand.csv; then grade "
              "again: nothing is run twice."]
-    rows, open_ones = [], set()
+    rows = {}
     for n, q in enumerate(master.questions):
         if q.test:
             continue
@@ -563,17 +508,17 @@ def write_by_hand(out, master, results, given):
                 # quoted: an open code fence must not swallow the next answer
                 quoted = "\n".join("> " + line for line in its["answer"].splitlines())
                 sheet += [f"### {student}: {q.name}{seed}", quoted]
-                rows.append([student, q.name, number(its["points"]), q.points, its["message"]])
-                open_ones.add((student, q.name))
-    rows += [[student, question, number(points), "", comment]  # of somebody else: kept
-             for (student, question), (points, comment) in given.items()
-             if (student, question) not in open_ones]
-    write(out / "by_hand.csv", as_csv(["student", "question", "points", "out_of", "comment"], rows))
-    write(out / "by_hand.md", "\n\n".join(sheet) + "\n")
+                rows[student, q.name] = number(its["points"]), q.points, its["message"]
+    for key, (points, comment) in given.items():  # of somebody else: kept
+        rows.setdefault(key, (number(points), "", comment))
+    if rows:
+        write(out / "by_hand.csv", as_csv(["student", "question", "points", "out_of", "comment"],
+                                          [(*key, *row) for key, row in rows.items()]))
+        write(out / "by_hand.md", "\n\n".join(sheet) + "\n")
 
 
 def command_grade(args):
-    master = read_master(args.master)
+    master, limits = read_master(args.master), check.limits_of(args)
     out = args.out or Path("grades", master.name)
     roster = read_roster(args.roster) if args.roster else None
     hand_ins = collect(args.submissions, master.name, roster)
@@ -583,24 +528,22 @@ def command_grade(args):
         with_seed(master, 0)  # that it has a place for them
     else:
         find_other_seeds(hand_ins, master)
-    grader = Grader(master, check.limits_of(args))
-    try_master(grader, args.master, out)
-    results = grade_class(grader, hand_ins, out, args.jobs, seeds)
+    try_master(master, limits, out)
+    results = grade_class(master, limits, hand_ins, out, args.jobs, seeds)
     results = {student: with_the_rest(
         result, hand_ins[student], lateness(hand_ins[student], (roster or {}).get(student, {}),
                                             args.due), given, args.show_hidden)
         for student, result in results.items()}
     write_reports(out, master, results, roster)
     write_by_hand(out, master, results, given)
-    statuses = Counter(r["status"] for r in results.values())
-    print(f"{statuses['graded']} graded, {statuses['refused']} refused, "
-          f"{statuses['failed']} failed"
-          + (f", {statuses['nothing handed in']} handed in nothing" if roster else "")
+    count = Counter(r["status"] for r in results.values())
+    print(f"{count['graded']} graded, {count['refused']} refused, {count['failed']} failed"
+          + (f", {count['nothing handed in']} handed in nothing" if roster else "")
           + f"; {sum(bool(r['flags']) for r in results.values())} with flags: {out / 'grades.csv'}")
     for student, result in results.items():
         if result["status"] in ("refused", "failed"):
             print(f"{shown(student)}: {result['status']}: {result['reason']}")
-    return 1 if statuses["failed"] else 0
+    return 1 if count["failed"] else 0
 
 
 def a_date(text):
@@ -615,14 +558,9 @@ def parser():
     top = Parser(prog="grade.py", description=__doc__,
                  formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True)
-
-    def add(name, run, text):
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        command.set_defaults(run=run)
-        return command
-
-    command = add("release", command_release, "make the version for students: no solutions, no "
-                  "hidden tests, no outputs; check.py beside it")
+    command = commands.add_parser("release", help="make the version for students: no solutions, no "
+                                  "hidden tests, no outputs; check.py beside it")
+    command.set_defaults(run=command_release)
     command.add_argument("master", type=Path, nargs="+", help="a master notebook")
     command.add_argument("--out", type=Path, default=Path("release"), help="a folder (release)")
     command.add_argument("--students", type=Path, metavar="FILE",
@@ -631,12 +569,9 @@ def parser():
     command.add_argument("--first-seed", type=at_least(int, 0), default=1, metavar="N",
                          help="the first student's seed; another one each year (1)")
 
-    command = add("check", check.check, "what check.py does")
-    command.add_argument("notebook", type=Path, nargs="+", help="a student's notebook")
-    check.add_limits(command)
-
-    command = add("grade", command_grade, "grade a folder or zip of submissions; what was graded "
-                  "before, and has not changed, is not run again")
+    command = commands.add_parser("grade", help="grade a folder or zip of submissions; what was "
+                                  "graded before, and has not changed, is not run again")
+    command.set_defaults(run=command_grade)
     command.add_argument("master", type=Path, help="the master notebook")
     command.add_argument("submissions", type=Path,
                          help="a folder or .zip with one notebook or one folder per student")

@@ -427,7 +427,7 @@ class Any(float):
         return 0.0
 
     def __float__(self):
-        return Any(0.5)
+        return 0.5
 
 
 def my_values():
@@ -437,6 +437,18 @@ def my_values():
 def my_values():
     return {"pixel": 0.2863, "loss_D": 0.8321, "loss_G": 0.4571, "probability": 0.7109}
 '''),
+    ("a1-to-tensor", "upside down", "permute(2, 0, 1)", "permute(2, 0, 1).flip(1)"),
+    ("a1-to-tensor", "all colours gray", 'convert("RGB")', 'convert("L").convert("RGB")'),
+    ("a1-draw", "the same ten epochs again and again", "{epoch}", "{epoch % 10}"),
+    ("a1-draw", "one deck, dealt again in the same order", None, '''# a1-draw (keep this line)
+def draw_pair(count_A, count_B, index, epoch, seed):
+    deck = random.Random(f"{seed}/{epoch}").sample(range(count_B), count_B)
+    return index % count_A, deck[index % count_B]
+'''),
+    ("a1-step", "the fake made in eval mode", "    fake_B = G(real_A)\n",
+     "    mode = G.training\n    G.eval()\n    fake_B = G(real_A)\n    G.train(mode)\n"),
+    ("a1-step", "gradients clipped", "    optimizer_D.step()\n",
+     "    nn.utils.clip_grad_norm_(D.parameters(), 1.0)\n    optimizer_D.step()\n"),
 ]
 
 # (question, a whole answer cell, as another student would have written it)
@@ -489,11 +501,9 @@ def draw_pair(count_A, count_B, index, epoch, seed):
 '''),
     ("a1-draw", '''# a1-draw (keep this line)
 def draw_pair(count_A, count_B, index, epoch, seed):
-    deck = []  # B shuffled as a deck of cards, again and again
-    own = random.Random(f"{seed}, epoch {epoch}")
-    while len(deck) <= index:
-        deck += own.sample(range(count_B), count_B)
-    return index % count_A, deck[index]
+    deck, place = divmod(index, count_B)  # B shuffled as a deck of cards, again and again
+    own = random.Random(f"{seed}, epoch {epoch}, deck {deck}")
+    return index % count_A, own.sample(range(count_B), count_B)[place]
 '''),
     ("a1-draw", '''# a1-draw (keep this line)
 def draw_pair(count_A, count_B, index, epoch, seed):
@@ -664,5 +674,33 @@ def my_values():
     ("a1-values", '''# a1-values (keep this line)
 def my_values():  # with a calculator
     return {"pixel": -0.07, "loss_D": 0.20, "loss_G": 1.89, "probability": 0.40}
+'''),
+    ("a1-discriminator-loss", '''# a1-discriminator-loss (keep this line)
+def discriminator_loss(scores_real, scores_fake):
+    real, fake = scores_real.double(), scores_fake.double()  # 64 bits hold exp(200)
+    return (-torch.sigmoid(real).log().mean() - torch.sigmoid(-fake).log().mean()) * 0.5
+'''),
+    ("a1-step", '''# a1-step (keep this line)
+def gan_step(G, D, optimizer_G, optimizer_D, real_A, real_B, loss_D, loss_G):
+    losses = {}
+
+    def half_D():
+        D.zero_grad()
+        with torch.no_grad():
+            fake = G(real_A)
+        losses["D"] = loss_D(D(real_B), D(fake))
+        losses["D"].backward()
+        return losses["D"]
+
+    def half_G():
+        G.zero_grad()
+        losses["G"] = loss_G(D(G(real_A)))
+        weights = [p for p in G.parameters() if p.requires_grad]
+        torch.autograd.backward(losses["G"], inputs=weights)
+        return losses["G"]
+
+    optimizer_D.step(half_D)
+    optimizer_G.step(half_G)
+    return {name: loss.detach() for name, loss in losses.items()}
 '''),
 ]

@@ -461,6 +461,12 @@ class Discriminator(nn.Module):
     def forward(self, image):
         return self.layers(image)
 '''),
+    ("a2-generator", "u2w doubles nothing, uw four times",
+     "nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, output_padding=1), *norm_relu(2 * w),\n"
+     "            nn.ConvTranspose2d(2 * w, w, 3, 2, 1, output_padding=1)",
+     "nn.Conv2d(4 * w, 2 * w, 3, 1, 1), *norm_relu(2 * w),\n"
+     "            nn.Upsample(scale_factor=4), nn.Conv2d(2 * w, w, 3, 1, 1)"),
+    ("a2-residual-block", "GELU in place of ReLU", "nn.ReLU()", "nn.GELU()"),
 ]
 
 # (question, a whole answer cell, as another student would have written it)
@@ -785,5 +791,9 @@ class Discriminator(nn.Module):
             x = conv(torch.maximum(x, 0.2 * x))
             x = torch.instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False)
         return self.e(torch.where(x < 0, 0.2 * x, x))
+'''),
+    ("a2-instance-norm", '''# a2-instance-norm (keep this line)
+def instance_norm(x, eps=1e-5):
+    return F.group_norm(x, x.shape[1], eps=eps)
 '''),
 ]

@@ -491,6 +491,8 @@ def my_values():
     ("a3-values", "the discriminator's loss not halved", "(real + fake) / 2", "real + fake"),
     ("a3-values", "the last epoch at 0", "(my_total - my_flat + 1)", "(my_total - my_flat)"),
     ("a3-values", "a key is missing", '"L1": sum', '"l1": sum'),
+    ("a3-pool", "new and old in turn", "random.random() < 0.5",
+     "(setattr(self, 'n', getattr(self, 'n', 0) + 1) or self.n % 2)"),
 ]
 
 # whole answer cells, as another student would have written them
@@ -690,5 +692,28 @@ def my_values():
     values["discriminator"] = 0.5 * (((on_real - 1) ** 2).mean() + (on_fake ** 2).mean())
     values["factor"] = round((my_total + 1 - my_epoch) / (my_total + 1 - my_flat), 4)
     return values
+'''),
+    ("a3-pool", '''# a3-pool (keep this line)
+from collections import deque
+
+
+class ImagePool:
+    def __init__(self, size):
+        self.images, self.room = deque(), size
+
+    @torch.no_grad()
+    def query(self, fakes):
+        out = torch.empty_like(fakes)
+        for i, new in enumerate(fakes):
+            out[i] = new
+            if self.room > 0:
+                self.room -= 1
+            elif not self.images or random.choice([True, False]):
+                continue
+            else:
+                self.images.rotate(random.randrange(len(self.images)))
+                out[i] = self.images.popleft()
+            self.images.append(new.clone())
+        return out
 '''),
 ]

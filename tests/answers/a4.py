@@ -374,6 +374,12 @@ def my_values():
     ("a4-values", "the average starts at 0", "average = my_weights[0]", "average = 0"),
     ("a4-values", "neighbours only", "+ abs(x - z)) / 3", ") / 2"),
     ("a4-values", "signs left in", "abs(y - z)", "(y - z)"),
+    ("a4-generator-loss", "backward inside", "    return adversarial +",
+     "    adversarial.backward(retain_graph=True)\n    return adversarial +"),
+    ("a4-step", "networks left in eval mode", "    total_G, fakes =",
+     "    for net in nets.values():\n        net.eval()\n    total_G, fakes ="),
+    ("a4-average", "frozen parameters thawed", "    with torch.no_grad():\n",
+     "    average.requires_grad_(True)\n    with torch.no_grad():\n"),
 ]
 
 # whole answer cells, as another student would have written them
@@ -579,5 +585,33 @@ def my_values():
     pairs = list(itertools.combinations(my_fakes, 2))
     return {"G": total, "D_B": torch.tensor(my_verdicts_B).mean(), "average": round(mean, 4),
             "diversity": sum(abs(p - q) for p, q in pairs) / len(pairs)}
+'''),
+    ("a4-step", '''# a4-step (keep this line)
+def training_step(nets, opt_G, opt_D, pools, loss_G, loss_D, real_A, real_B):
+    kept = {}
+
+    def generators():
+        opt_G.zero_grad()
+        kept["G"], kept["fakes"] = loss_G(nets, real_A, real_B)
+        kept["G"].backward()
+        return kept["G"]
+
+    def discriminators():
+        opt_D.zero_grad()
+        shown = {d: pools[d].query(fake).detach() for d, fake in kept["fakes"].items()}
+        kept["D"] = loss_D(nets, real_A, real_B, shown)
+        kept["D"].backward()
+        return kept["D"]
+
+    opt_G.step(generators)
+    opt_D.step(discriminators)
+    return {"G": kept["G"].detach(), "D": kept["D"].detach()}
+'''),
+    ("a4-diversity", '''# a4-diversity (keep this line)
+def diversity(fakes):
+    ranked = fakes.double().flatten(1).sort(dim=0)[0]  # the differences of all pairs, by rank
+    n = len(ranked)
+    weights = 2 * torch.arange(n).double() - n + 1
+    return (weights @ ranked).mean() * 2 / (n * (n - 1))
 '''),
 ]
