@@ -123,7 +123,7 @@ class Run:
                              for number in (signal.SIGINT, signal.SIGTERM)}
         together = f" from {parallel.processes()} processes" if parallel.processes() > 1 else ""
         parallel.say(f"{self.out}: {self.steps} steps on {device.type} in {precision}, {batch} "
-                     f"pairs a step{together}")
+                     f"pair{'s' * (batch > 1)} a step{together}")
         self.began = self.last_save = time.monotonic()
         self.bar = tqdm(total=self.steps, initial=self.step, unit="step", desc=self.out.name,
                         dynamic_ncols=True, disable=not self.writes)
@@ -258,7 +258,7 @@ class Run:
                 self.warned = True
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
-        plots.loss_curves(self.out / "log.csv", self.out / "losses.png")
+        plots.loss_curves(self.out / "log.csv", self.out / "losses.png", self.config.adversarial)
 
     def score(self):
         """scores.json and scores.png, against the truth of all test images; returns a table."""

@@ -104,7 +104,7 @@ def add_device(sub, default="auto"):
 
 def run_evaluate(args):
     if bool(args.path) == bool(args.model):
-        raise InputError(f"name either a RUN or --model {next(iter(shipped_models()))}.")
+        raise InputError("name either a RUN or --model toy.")
     if args.split and not args.fid:
         raise InputError("--split belongs to --fid; leave it away, or add --fid.")
     if args.picture and (args.fid or args.kept):
@@ -122,7 +122,7 @@ def run_evaluate(args):
     suffix = f"_{Path(args.data).resolve().name}" if args.data else ""
     for step, file in tqdm(files.items(), "evaluating", leave=False, disable=not args.kept):
         G_AB, G_BA, config = load_both(file, device)
-        data = args.data or (toy_set() if args.model else config.data)
+        data = args.data or (toy_set() if args.model == "toy" else config.data)
         if args.fid:
             from .fid import fid_scores, fid_table
             scores[step] = fid_scores(G_AB, G_BA, data, args.split or "test", config.size,

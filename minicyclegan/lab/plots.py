@@ -2,11 +2,13 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from PIL import Image
 
+from ..config import Config
 from ..engine.checkpoint import write_whole
 from ..engine.errors import InputError
 from ..engine.images import to_image
@@ -63,8 +65,9 @@ def read_log(log):
                          ) from error
 
 
-def loss_curves(log, path=None):
-    """Draw the losses in a run's log.csv: one panel a kind; domain A blue, domain B orange."""
+def loss_curves(log, path=None, adversarial=Config.adversarial):
+    """Draw the losses in a run's log.csv: one panel a kind; domain A blue, domain B orange. Dotted
+    in that of D: what it has where it cannot tell, by the kind of the adversarial loss."""
     steps, losses = read_log(log)
     kinds = list(dict.fromkeys(name[:-2] for name in losses)) or ["loss"]
     figure, axes = plt.subplots(1, len(kinds), squeeze=False, layout="constrained",
@@ -75,7 +78,8 @@ def loss_curves(log, path=None):
                 axis.plot(steps, losses[f"{kind}_{domain}"], style, color=COLOURS[domain],
                           label=f"{kind}_{domain}")
         if kind == "discriminator":
-            axis.axhline(0.25, color="gray", lw=0.8, ls=":")  # a D that cannot tell (squares)
+            blind = 0.25 if adversarial == "least_squares" else math.log(2)
+            axis.axhline(blind, color="gray", lw=0.8, ls=":")
         axis.set(title=kind, xlabel="step", ylim=(0, None))
         if losses:
             axis.legend(fontsize=8)

@@ -31,11 +31,12 @@ def write_report(run):
     config, scores, examples = (run / f for f in ("config.json", "scores.json", "scores.png"))
     samples = sorted((run / "samples").glob("step_*.png"))
     steps, losses = plots.read_log(run / "log.csv")
+    settings = read(config, dict) if config.exists() else load_checkpoint(run)["config"]
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("report.html").render(
         name=run.resolve().name, step=steps[-1] if steps else 0,
-        settings=read(config, dict) if config.exists() else load_checkpoint(run)["config"],
+        settings=settings,
         samples=[(file.stem.removeprefix("step_").lstrip("0"), picture(file))
                  for file in plots.evenly(samples, SAMPLES)],
         samples_in_all=len(samples), scores=read(scores, tables) if scores.exists() else None,
@@ -43,7 +44,7 @@ def write_report(run):
         by_fid=command("evaluate", run, "--fid"),
         examples=picture(examples) if examples.exists() else None,
         last={name: values[-1] for name, values in losses.items()},
-        curves=draw_curves(run / "log.csv") if losses else None)
+        curves=draw_curves(run / "log.csv", settings.get("adversarial")) if losses else None)
     write_whole(run / "report.html", page.encode())
     return run / "report.html"
 
@@ -76,8 +77,8 @@ def picture(file):
     return {"url": data_url("webp", buffer), "width": image.width, "height": image.height}
 
 
-def draw_curves(log):
-    figure, buffer = plots.loss_curves(log), io.BytesIO()
+def draw_curves(log, adversarial):
+    figure, buffer = plots.loss_curves(log, None, adversarial), io.BytesIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight")
     plots.plt.close(figure)
     return data_url("svg+xml", buffer)
