@@ -80,6 +80,8 @@ def parser(lab=False):
     sub.add_argument("--overwrite", action="store_true", help="replace results that exist")
     sub.add_argument("--skip-existing", action="store_true", help="leave images alone whose result "
                      "is there: goes on with what broke off")
+    sub.add_argument("--size", type=int, metavar="N", help="bring the shorter side of every image "
+                     "to N pixels first, that of training for one (default: as it is)")
     sub.add_argument("--shrink", action="store_true",
                      help="make images smaller that would not fit into memory")
 
@@ -144,7 +146,7 @@ def run_translate(args):
         raise InputError("name a RUN, then the images or folders of them; or take --model toy.")
     out = args.out or Path(f"fake_{args.to}")
     files = translate(run, args.to, inputs, out, args.overwrite, args.device, args.skip_existing,
-                      args.shrink)
+                      args.shrink, args.size)
     print(f"{len(files)} images in {out}")
 
 

@@ -105,18 +105,22 @@ def translate_image(generator, image):
 
 
 def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existing=False,
-              shrink=False, make_model=cyclegan.make_model):
-    """Translate image files to domain `to`, "A" or "B"; names and sizes stay.
+              shrink=False, size=None, make_model=cyclegan.make_model):
+    """Translate image files to domain `to`, "A" or "B"; names stay, and sizes without `size`.
 
     run     run folder, checkpoint, or a generator file of the authors' implementation
     inputs  image files and folders of images
     out     folder for the results, made where it is missing
     skip_existing  leave images alone whose result is there, to go on with a call that broke off
     shrink  make images smaller that would not fit into memory
+    size    bring the shorter side of every image to so many pixels first, at least 16: a generator
+            knows stripes of the width that it has learned
     Returns the files written. Everything is checked before the first file is written: raises
     InputError for an input that is missing or no image or too large for the memory, for two inputs
     of one name, and for a result that exists already, unless `overwrite` or `skip_existing`.
     """
+    if size is not None and size < 16:
+        raise InputError(f"--size must be at least 16, not {size}.")
     device, out, left, remarks, bad = pick_device(device), Path(out), {}, {}, {}
     generator, config = load_generator(run, to, device, make_model)
     files = [f for i in inputs for f in (list_images(i, left) if Path(i).is_dir() else [Path(i)])]
@@ -124,7 +128,7 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     check_images(targets.values(), bad, remarks=remarks)
     if bad:
         raise bad_images(bad)
-    sizes = {file: fitting(generator, file, device, shrink) for file in targets.values()}
+    sizes = {file: fitting(generator, file, device, shrink, size) for file in targets.values()}
     if left:
         print(left_alone(left))
     say_remarks(remarks)

@@ -170,6 +170,11 @@ def test_an_image_too_large_for_the_memory(run, inputs, tmp_path, monkeypatch, c
     translate(run[0], "B", [inputs], tmp_path / "out", shrink=True)
     assert read_image(tmp_path / "out" / "large.png").size == (30, 20)
     assert "large.png is translated with a shorter side of 20 pixels" in capsys.readouterr().out
+    translate(run[0], "B", [inputs / "large.png"], tmp_path / "small", size=20)  # the same by hand
+    assert (tmp_path / "small" / "large.png").read_bytes() == (
+        tmp_path / "out" / "large.png").read_bytes()
+    with pytest.raises(InputError, match="--size must be at least 16, not 0"):
+        translate(run[0], "B", [inputs], tmp_path / "none", size=0)
     assert read_image(tmp_path / "out" / "a.png").size == read_image(inputs / "a.png").size
 
 

@@ -32,14 +32,16 @@ def find_targets(files, out, overwrite, skip_existing):
     return {t: f for t, f in targets.items() if not (skip_existing and t.exists())}
 
 
-def fitting(generator, file, device, shrink):
-    """None where an image fits into memory as it is, else, with `shrink`, its shorter side then."""
+def fitting(generator, file, device, shrink, size=None):
+    """The shorter side to translate an image at: `size`, None for its own, and where that does not
+    fit into memory, with `shrink`, one that does."""
     free = free_memory(device)
     with Image.open(file) as image:
-        width, height = image.size
+        scale = size / min(image.size) if size else 1
+        width, height = (round(scale * side) for side in image.size)
     needed = memory_needed(generator, width, height)
     if free is None or needed <= free:
-        return None
+        return size
     if not shrink:
         raise InputError(f"{shown(file)}, {width}×{height} pixels, would take about "
                          f"{needed / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are free; make "
