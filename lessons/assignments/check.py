@@ -23,6 +23,7 @@ grade_id; where an editor has lost that, by its cell id; then by its first line.
 
 import argparse
 import ast
+import concurrent.futures
 import contextlib
 import json
 import logging
@@ -527,17 +528,16 @@ def runner(limits, request, seconds):
     environment = {name: os.environ[name] for name in keep if name in os.environ}
     end, ended = time.monotonic() + seconds, ""
     with (tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
-          tempfile.TemporaryFile("w+", encoding="utf-8") as stdin):
-        stdin.write(request)
-        stdin.seek(0)
+          concurrent.futures.ThreadPoolExecutor(1) as pool):
         process = subprocess.Popen(
-            limits.runner, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            limits.runner, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=environment | {"TMPDIR": scratch, "PYTHONUSERBASE": site.getuserbase()},
             start_new_session=True, text=True, encoding="utf-8", errors="replace")
+        talk = pool.submit(process.communicate, request)
         try:
             while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    out, err = process.communicate(timeout=0.5)
+                with contextlib.suppress(concurrent.futures.TimeoutError):
+                    out, err = talk.result(0.5)
                     return out, err, ended or ("end" if process.returncode else "")
                 if limits.stop.is_set():
                     raise Stopped
@@ -546,7 +546,6 @@ def runner(limits, request, seconds):
                     kill_all(scratch)
         finally:
             kill_all(scratch)
-            process.wait()
 
 
 # ---- marking -------------------------------------------------------------------------------------
