@@ -94,8 +94,9 @@ def test_complete(number):
 @pytest.mark.parametrize("number", PO)
 def test_made_notebook_is_in_step(number):
     notebook, po = load(number)
-    made = zh.LESSONS / f"zh_{ENGLISH[number].name}"
-    assert made.read_text(encoding="utf-8") == zh.make(po, notebook, PO), f"zh.py make {number}"
+    made = (zh.LESSONS / f"zh_{ENGLISH[number].name}").read_text(encoding="utf-8")
+    same = made == zh.make(po, notebook, PO)  # without a diff of their pictures
+    assert same, f"zh.py make {number}"
 
 
 @pytest.mark.parametrize("number", PO)
