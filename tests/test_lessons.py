@@ -78,7 +78,7 @@ def definitions(text):
 
 PACKAGE = {name: text for path in (ROOT / "minicyclegan").rglob("*.py")
            for name, text in definitions(path.read_text()).items()}
-BUILT = {"02": {"Generator", "ResidualBlock"}, "03": {"Discriminator"},
+BUILT = {"02": {"Generator", "ResidualBlock", "UNet"}, "03": {"Discriminator"},
          "04": {"adversarial", "discriminator"}, "05": {"reconstruction"},
          "08": {"ImagePool", "identity", "learning_rate_factor"}}
 
