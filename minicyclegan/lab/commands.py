@@ -104,7 +104,7 @@ def add_device(sub, default="auto"):
 
 def run_evaluate(args):
     if bool(args.path) == bool(args.model):
-        raise InputError(f"name either a RUN or --model {next(iter(shipped_models()))}.")
+        raise InputError("name either a RUN or --model toy.")
     if args.split and not args.fid:
         raise InputError("--split belongs to --fid; leave it away, or add --fid.")
     if args.picture and (args.fid or args.kept):
