@@ -23,6 +23,10 @@ def source(cell):
     return "".join(cell["source"])
 
 
+def test_there_are_thirteen():
+    assert [path.name[:2] for path in LESSONS] == [f"{n:02}" for n in range(1, 14)]
+
+
 @every_lesson
 def test_small_cells_run_from_top_to_bottom(path):
     assert path.stat().st_size < 2**20
@@ -80,7 +84,7 @@ PACKAGE = {name: text for path in (ROOT / "minicyclegan").rglob("*.py")
            for name, text in definitions(path.read_text()).items()}
 BUILT = {"02": {"Generator", "ResidualBlock", "UNet"}, "03": {"Discriminator"},
          "04": {"adversarial", "discriminator"}, "05": {"reconstruction"},
-         "08": {"ImagePool", "identity", "learning_rate_factor"}}
+         "08": {"ImagePool", "identity", "learning_rate_factor"}, "09": {"psnr", "ssim"}}
 
 
 @every_lesson
