@@ -5,8 +5,8 @@
 
 RUN is a run folder or an export, DATA has testA (horses) and testB (zebras). Prints, for the
 photographs as they are (doing nothing) and for the fakes: the share whose first of 1,000 classes is
-the target, the share with it among the first five, and how many times the chance of the target has
-grown in the median. ImageNet's one class of horses is "sorrel", a brown horse.
+the target, the share with it among the first five, and the median chance of the target. ImageNet's
+one class of horses is "sorrel", a brown horse.
 """
 
 import argparse
@@ -46,8 +46,7 @@ def main():
     for here, there in ("AB", "BA"):
         files = sorted((args.data / f"test{here}").iterdir())
         real = [to_tensor(read_image(file, 3, args.size))[None] for file in files]
-        real = [image[..., :h // 8 * 8, :w // 8 * 8] for image in real
-                for h, w in [image.shape[2:]]]
+        real = [x[..., :x.shape[2] // 8 * 8, :x.shape[3] // 8 * 8] for x in real]
         G = load_generator(args.run, there)[0]
         with torch.no_grad():
             fakes = [G(image) for image in real]
