@@ -229,7 +229,10 @@ class Run:
                     file.write(",".join(row) + "\n")
                 file.write(",".join(f"{value:.6g}" if isinstance(value, float) else str(value)
                                     for value in row.values()) + "\n")
-        self.bar.set_postfix_str(" ".join(f"{k[:3]}{k[-2:]} {v:.2f}" for k, v in means.items()))
+        kinds = {}  # both directions together: the bar has little room
+        for name, mean in means.items():
+            kinds.setdefault(name[:3], []).append(mean)
+        self.bar.set_postfix_str(" ".join(f"{k} {sum(v) / len(v):.2f}" for k, v in kinds.items()))
 
     def need_finite(self, wrong):
         """Stop a run in which something, a list of names, is no number any more."""
