@@ -154,13 +154,63 @@ def test_complaints(english, chinese, kind):
     assert {found for found, _ in complaints(english, chinese)} == {kind} - {None}
 
 
-def test_readme_gives_the_same_numbers():
-    """In each table and each block of code, as the English README gives them."""
-    file = zh.LESSONS / "zh-CN" / "README.md"
-    if not file.exists():
-        pytest.skip("the README is translated last: lessons/zh-CN/README.md is not there yet")
-    block = re.compile(r"^```.*?^```|(?:^(?:\||    )[^\n]*\n)+", re.M | re.S)
-    english, chinese = ([[sorted(re.findall(NUMBER, cell)) for cell in found.split("|")]
-                         for found in block.findall(path.read_text(encoding="utf-8"))]
-                        for path in (ROOT / "README.md", file))
-    assert chinese == english
+def sections(text):
+    """What stands before the first heading of second order, and under each."""
+    return re.split("^## ", text, flags=re.M)
+
+
+def rows(text):
+    """Of each row of a table: the numbers in each of its cells."""
+    return [[sorted(re.findall(NUMBER, cell)) for cell in line.split("|")]
+            for line in text.splitlines() if line.startswith("|")]
+
+
+def pieces(text):
+    """What two spaces or more set apart in each line, without comments."""
+    found = [piece for line in text.splitlines() for piece in re.split(r"(?<=\S) {2,}", line)]
+    return {piece for piece in found if not piece.startswith("#")}
+
+
+def readme_complaints(english, chinese):
+    """What a section of the Chinese README says other than the English, which may say more."""
+    found = [("number", what) for what in re.findall(NUMBER, chinese)
+             if what not in re.findall(NUMBER, english)]
+    found += [("row", row) for row in rows(chinese) if row not in rows(english)]
+    found += [("left out", row) for row in rows(english)  # each row of figures, as 13.7
+              if row not in rows(chinese) and re.search(r"\d\.\d", str(row))]
+    found += [("command", piece) for block in re.findall(r"^ *```.*?^ *```", chinese, re.M | re.S)
+              for piece in pieces(block) - pieces(english)]
+    found += [("name", name) for name in parts(chinese)[0]["name"]
+              if name.strip("`") not in english]
+    return found + [fault for fault in complaints(english, chinese)
+                    if fault[0] in ("term", "style")]
+
+
+def test_readme_says_what_the_english_says():
+    names = ["README.md", "lessons/README.md", "lessons/zh-CN/README.md"]
+    english, lessons, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in names)
+    found = []
+    for theirs, ours in zip(sections(english), sections(chinese), strict=True):
+        if ours.startswith("课程"):
+            theirs += lessons.partition("## Starting over")[0]
+        found += [f"{ours.splitlines()[0]}: {kind}: {what}"
+                  for kind, what in readme_complaints(theirs, ours)]
+    for title, link in re.findall(r"\[([^]]*)\]\(([^)#]+)[^)]*\)", chinese):
+        file = ROOT / "lessons" / "zh-CN" / link
+        if not (link in english + lessons if link.startswith("http") else file.exists()):
+            found.append(f"link: {link}")
+        elif link.endswith(".ipynb"):
+            head = json.loads(file.read_text(encoding="utf-8"))["cells"][0]["source"][0]
+            if head != f"# {link[6:8]}  {title}\n":
+                found.append(f"title: {title}: {head}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("chinese, kind", [
+    ("一个损失。\n| 甲 | 1.5 |\n```\nrun --a 2  # 说明\n```", None),
+    ("一个损失。\n| 甲 | 2 |\n| 甲 | 1.5 |", "row"), ("一个损失。", "left out"),
+    ("一个损失，3。\n| 甲 | 1.5 |", "number"), ("损失 `run` 和 `runs`。\n| 甲 | 1.5 |", "name"),
+    ("一个损失。\n| 甲 | 1.5 |\n```\nrun --a\n```", "command"), ("错。\n| 甲 | 1.5 |", "term")])
+def test_readme_complaints(chinese, kind):
+    english = "A loss.\n| a | 1.5 |\n```\nrun --a 2  # why\n```\n"
+    assert {found for found, _ in readme_complaints(english, chinese)} == {kind} - {None}
