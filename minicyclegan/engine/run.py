@@ -4,7 +4,6 @@ It holds config.json, log.csv, samples/, losses.png, checkpoint.pt and the one b
 the generators of every --keep-every steps, and skipped.csv where images were left out.
 """
 
-import csv
 import json
 import os
 import signal
@@ -18,7 +17,16 @@ import torch
 from tqdm import tqdm
 
 from . import parallel
-from .checkpoint import BEFORE, LAST, fill, load_checkpoint, save_checkpoint, write_whole
+from .checkpoint import (
+    BEFORE,
+    LAST,
+    fill,
+    load_checkpoint,
+    save_checkpoint,
+    write_csv,
+    write_json,
+    write_whole,
+)
 from .device import out_of_memory, uncompiled
 from .errors import InputError, command, shown
 from .images import left_alone, say_remarks
@@ -113,10 +121,10 @@ class Run:
             self.held = self.held or lock(self.out)
             self.cut_log()
             (self.out / "samples").mkdir(exist_ok=True)
-            text = json.dumps(asdict(config), indent=2) + "\n"
-            write_whole(self.out / "config.json", text.encode())
+            write_json(self.out / "config.json", asdict(config))
             if self.bad:
-                write_skipped(self.out / "skipped.csv", self.bad)
+                write_csv(self.out / "skipped.csv", [
+                    {"file": file, "reason": self.bad[file]} for file in sorted(self.bad, key=str)])
             self.save()
         if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
             self.handlers = {number: signal.signal(number, self.ask)
@@ -327,11 +335,3 @@ class Run:
                 raise InputError(f"{log} is damaged ({error}); take the bad line out, or remove "
                                  "the file: then the log begins anew.") from error
             write_whole(log, (head + "".join(kept) if kept else "").encode())
-
-
-def write_skipped(path, bad):
-    """The images that were left out, a dict {file: reason}, as a table."""
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "reason"))
-        writer.writerows(sorted((str(f), problem) for f, problem in bad.items()))

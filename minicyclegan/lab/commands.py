@@ -6,21 +6,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import Config
+from ..engine.checkpoint import write_csv, write_json
 from ..engine.device import pick_device
 from ..engine.errors import InputError, command
 from ..engine.pretrained import shipped_models
 from .ablate import VARIANTS, ablate, parse_settings
 from .download import DATASETS, download
-from .evaluate import (
-    evaluate,
-    kept_files,
-    kept_table,
-    load_both,
-    read_pairs,
-    write_csv,
-    write_json,
-    write_scores,
-)
+from .evaluate import evaluate, kept_files, kept_table, load_both, read_pairs, write_scores
 from .fid import fid_scores, fid_table
 from .hiding import curves, hiding_of_runs, survival
 from .report import write_report
