@@ -176,12 +176,6 @@ class Run:
         print(f"{files['A'][0].parent.parent}: {'; '.join(counts)}")
         say_remarks(remarks)
 
-    def farewell(self):
-        """Says how to go on with a run that stopped. Returns the exit code."""
-        print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
-              f"  {command('train', '--resume', self.out)}", file=sys.stderr)
-        return 128 + self.asked if self.asked else 0
-
     def ask(self, number, frame):
         if self.asked:
             raise KeyboardInterrupt
@@ -213,12 +207,11 @@ class Run:
     def stop_asked(self):
         """Whether to leave now. Several processes agree on it when a line of the log is due, so
         that all leave after the same step."""
-        if parallel.processes() == 1:
-            return bool(self.asked)
-        if self.log_due():
+        if parallel.processes() > 1:
+            if not self.log_due():
+                return False
             self.asked = parallel.largest(self.asked)
-            return bool(self.asked)
-        return False
+        return bool(self.asked)
 
     # Doing it
 
@@ -270,13 +263,6 @@ class Run:
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
         plots.loss_curves(self.out / "log.csv", self.out / "losses.png", self.config.adversarial)
-
-    def score(self):
-        """scores.json and scores.png, against the truth of all test images; returns a table."""
-        from ..lab.evaluate import write_scores
-        with uncompiled():
-            return write_scores(*self.model.generators(), self.tests[0], self.device,
-                                self.out / "scores.json", self.out / "scores.png")
 
     def keep(self):
         """kept/step_N.pt: the generators of this step, for `evaluate --kept` and `translate`."""
@@ -335,3 +321,28 @@ class Run:
                 raise InputError(f"{log} is damaged ({error}); take the bad line out, or remove "
                                  "the file: then the log begins anew.") from error
             write_whole(log, (head + "".join(kept) if kept else "").encode())
+
+    def finish(self):
+        """The last lines of a run: where it stopped, or how it did and where to look. Returns the
+        exit code."""
+        if self.asked or self.step < self.steps:
+            print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
+                  f"  {command('train', '--resume', self.out)}", file=sys.stderr)
+            return 128 + self.asked if self.asked else 0
+        from ..lab.evaluate import write_scores
+        from ..lab.report import write_report
+        minutes, pairs = (time.monotonic() - self.began) / 60, self.tests[0]
+        print(f"{self.out}: {self.steps} steps; {minutes:.1f} minutes on {self.device.type} in "
+              f"{self.precision}")
+        if pairs:
+            with uncompiled():
+                print(write_scores(*self.model.generators(), pairs, self.device,
+                                   self.out / "scores.json", self.out / "scores.png"))
+        else:
+            print("no scores: the true counterparts of the test images are not known; scores "
+                  f"without them:\n  {command('evaluate', self.out, '--fid')}")
+        tests = Path(self.config.data) / "testA"
+        inputs = tests if tests.is_dir() else tests.with_name("trainA")
+        print(f"look at {write_report(self.out)}; then translate images of your own:\n  "
+              + command("translate", self.out, "--to", "B", inputs, "--out", self.out / "fake_B"))
+        return 0
