@@ -132,7 +132,7 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     if left:
         print(left_alone(left))
     say_remarks(remarks)
-    lost = sorted(set().union(*map(drops, targets.values()))) if targets else ()
+    lost = sorted(set().union(*map(drops, targets.values())))
     if lost:
         print(f"some of the images have what no result will have: {', '.join(lost)}")
     out.mkdir(parents=True, exist_ok=True)
