@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 
 from .engine.errors import InputError, shown
 from .engine.images import (
-    KEEP_BYTES,
     bad_images,
     check_images,
     decode,
@@ -26,6 +25,8 @@ from .engine.images import (
     to_bytes,
     to_float,
 )
+
+KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 
 
 class UnpairedImages(Dataset):
@@ -59,8 +60,8 @@ class UnpairedImages(Dataset):
             return image if self.free >= 0 else None
 
         for d in "AB":
-            both = read_all(files[d], read, bad, f"reading {d}")
-            self.files[d], self.images[d] = ([pair[i] for pair in both] for i in (0, 1))
+            images = read_all(files[d], read, bad, f"reading {d}")
+            self.files[d], self.images[d] = list(images), list(images.values())
         if bad and not skip_bad:
             raise bad_images(bad, ", or leave them out by --skip-bad")
         for d in "AB":
@@ -92,33 +93,27 @@ class UnpairedImages(Dataset):
         return self
 
     def set_epoch(self, epoch):
-        self.epoch = epoch
-        self.order = {d: self._deal(d) for d in "AB"}
-
-    def _deal(self, domain):
-        rng = random.Random(f"{self.seed}/{self.epoch}/{domain}")
-        order = []
-        while len(order) < len(self):
-            once = list(range(len(self.files[domain])))
-            rng.shuffle(once)
-            order += once
-        return order[:len(self)]
+        self.epoch, self.order = epoch, {}
+        for d, files in self.files.items():
+            rng, order = random.Random(f"{self.seed}/{epoch}/{d}"), []
+            while len(order) < len(self):
+                once = list(range(len(files)))
+                rng.shuffle(once)
+                order += once
+            self.order[d] = order[:len(self)]
 
     def __len__(self):
         return max(len(files) for files in self.files.values())
 
     def __getitem__(self, index):
-        return tuple(to_float(self._crop(d, *self._pick(d, index))) for d in "AB")
+        return tuple(to_float(self._crop(d, index, self.order, self.epoch)) for d in "AB")
 
-    def _pick(self, domain, index):
-        """Which image an item shows, and the random numbers that crop and flip it."""
-        return self.order[domain][index], f"{self.seed}/{self.epoch}/{domain}/{index}"
-
-    def _crop(self, domain, number, key):
+    def _crop(self, domain, index, order, epoch):
+        number = order[domain][index]
         image = self.images[domain][number]
         if image is None:  # too many to keep them all in memory
             image = to_bytes(read_image(self.files[domain][number], self.channels, self.load))
-        rng = random.Random(key)
+        rng = random.Random(f"{self.seed}/{epoch}/{domain}/{index}")
         top, left = (rng.randint(0, n - self.size) for n in image.shape[1:])
         image = image[:, top:top + self.size, left:left + self.size]
         return image.flip(-1) if self.flip and rng.random() < 0.5 else image
@@ -129,8 +124,8 @@ class UnpairedImages(Dataset):
         `parts`. They are prepared ahead, by `workers` threads where files are read."""
         device, share = torch.device(device), batch // parts
 
-        def crops(picks):
-            both = [torch.stack([self._crop(d, *pick) for pick in picks[d]]) for d in "AB"]
+        def crops(indices, *of_epoch):
+            both = [torch.stack([self._crop(d, i, *of_epoch) for i in indices]) for d in "AB"]
             if device.type == "cuda" and not both[0].is_cuda:
                 both = [images.pin_memory() for images in both]  # the copy need not be waited for
             return both
@@ -146,8 +141,8 @@ class UnpairedImages(Dataset):
                 if epoch != self.epoch:
                     self.set_epoch(epoch)
                 first = i * batch + part * share
-                picks = {d: [self._pick(d, k) for k in range(first, first + share)] for d in "AB"}
-                waiting.append(threads.submit(crops, picks))
+                waiting.append(threads.submit(crops, range(first, first + share), self.order,
+                                              epoch))
                 if len(waiting) > workers:
                     yield ready(waiting.popleft())
             while waiting:

@@ -11,7 +11,6 @@ run, it ends with the same weights as one that nothing stopped, to the last bit 
 leaves in its folder is told in engine/run.py.
 """
 
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -129,7 +128,7 @@ def go(run, config, checkpoint, stop_after, make_model):
         if run.writes:
             run.save()
         parallel.stop(model)  # what is left to do, process 0 does alone
-        return finish(run) if run.writes else 0
+        return run.finish() if run.writes else 0
 
 
 def read_images(run, config, batch, new):
@@ -149,23 +148,3 @@ def read_images(run, config, batch, new):
     tests = read_tests(config.data, config.size, config.channels, config.pairs, bad)
     run.say_images(data.files, tests[0], bad, left, remarks)
     return data, tests
-
-
-def finish(run):
-    """The last lines of a run: where it stopped, or how it did and where to look."""
-    if run.asked or run.step < run.steps:
-        return run.farewell()
-    from .lab.report import write_report
-    minutes, out = (time.monotonic() - run.began) / 60, run.out
-    print(f"{out}: {run.steps} steps; {minutes:.1f} minutes on {run.device.type} in "
-          f"{run.precision}")
-    if run.tests[0]:
-        print(run.score())
-    else:
-        print("no scores: the true counterparts of the test images are not known; scores without "
-              f"them:\n  {command('evaluate', out, '--fid')}")
-    inputs = next(p for p in (Path(run.config.data) / "testA",
-                              Path(run.config.data) / "trainA") if p.is_dir())
-    print(f"look at {write_report(out)}; then translate images of your own:\n  "
-          + command("translate", out, "--to", "B", inputs, "--out", out / "fake_B"))
-    return 0

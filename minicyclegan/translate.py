@@ -50,7 +50,7 @@ def load_networks(path, make_model=cyclegan.make_model):
     with seeded(0):  # fresh weights, only to be written over
         networks = dict(make_model(config).named_children())
     for name, weights in content["networks"].items():
-        fill(networks[name], weights, name, path)
+        fill(networks.get(name), weights, name, path)  # None where make_model knows none of it
     return {name: networks[name].eval() for name in content["networks"]}, config
 
 
@@ -71,21 +71,20 @@ def start_from(model, path):
     """Give a new model the weights of other networks: those of a run, an export, or the authors'
     files, a whole folder of them or one generator, which is taken for G_AB. Says what was taken.
     InputError where they are of another architecture."""
-    path, networks = Path(path), dict(model.named_children())
+    path, taken, fresh = Path(path), [], []
     theirs = {name: path / file for name, file in AUTHORS.items() if (path / file).is_file()}
-    if theirs:
-        for name in theirs.keys() & networks.keys():
-            load_reference(networks[name], theirs[name])
-    else:
+    if not theirs:
         theirs, _ = load_networks(path)
         if "G" in theirs:
             theirs = {"G_AB": theirs["G"]}
-        for name in networks:  # an average without one begins with what it is an average of
-            source = theirs.get(name, theirs.get(name.removeprefix("average_")))
-            if source:
-                fill(networks[name], source.state_dict(), name, path)
-    taken = sorted(theirs.keys() & networks.keys())
-    fresh = sorted(networks.keys() - theirs.keys())
+    for name, network in sorted(model.named_children()):
+        # an average without one begins with what it is an average of
+        source = theirs.get(name, theirs.get(name.removeprefix("average_")))
+        (fresh if source is None else taken).append(name)
+        if isinstance(source, Path):
+            load_reference(network, source)
+        elif source is not None:
+            fill(network, source.state_dict(), name, path)
     say(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))
 
 
@@ -132,7 +131,7 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     if left:
         print(left_alone(left))
     say_remarks(remarks)
-    lost = sorted(set().union(*map(drops, targets.values()))) if targets else ()
+    lost = sorted(set().union(*map(drops, targets.values())))
     if lost:
         print(f"some of the images have what no result will have: {', '.join(lost)}")
     out.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from minicyclegan.config import Config
 from minicyclegan.engine.checkpoint import load_checkpoint
 from minicyclegan.engine.pretrained import export_generators
 from minicyclegan.train import learning_rate_factor, resume, train
+from minicyclegan.translate import start_from
 
 
 def trained(config, out, steps=3):
@@ -160,6 +161,19 @@ def test_a_step_and_a_generator_of_ones_own(photos, tmp_path):
         load_generator(run, "B")
 
 
+def test_a_network_more_needs_its_make_model(photos, tmp_path):
+    def larger(config, precision="fp32"):
+        model = make_model(config, precision)
+        model.critic = torch.nn.Linear(1, 1)
+        return model
+
+    config, run = Config(**TINY | dict(data=str(photos))), tmp_path / "run"
+    assert train(config, run, stop_after=1, make_model=larger) == 0
+    load_generator(run, "B", make_model=larger)
+    with pytest.raises(InputError, match="holds no critic that fits.* make_model"):
+        load_generator(run, "B")
+
+
 def test_averages_are_what_one_translates_with(photos, tmp_path):
     config = Config(**TINY | dict(data=str(photos), average=0.5, steps=9))
     train(config, tmp_path / "run", stop_after=3)
@@ -174,6 +188,18 @@ def test_averages_are_what_one_translates_with(photos, tmp_path):
     assert resume(tmp_path / "run", stop_after=1) == 0
     init = Config(**TINY | dict(data=str(photos), average=0.5, init=str(tmp_path / "export.pt")))
     assert train(init, tmp_path / "next", stop_after=1) == 0
+
+
+def test_averages_begin_with_what_they_are_averages_of(tmp_path, capsys):
+    """Where --init has none: here a folder of the authors' files."""
+    config = Config(**TINY | dict(generator="resnet", upsample="transpose", average=0.5))
+    theirs, model = make_model(config), make_model(config)
+    torch.save(theirs.G_AB.state_dict(), tmp_path / "latest_net_G_A.pth")
+    start_from(model, tmp_path)
+    assert f"G_AB, average_G_AB from {tmp_path}; D_A, D_B, G_BA, average_G_BA fresh" in (
+        capsys.readouterr().out)
+    for key, weight in theirs.G_AB.state_dict().items():
+        assert torch.equal(model.average_G_AB.state_dict()[key], weight)
 
 
 @pytest.mark.slow

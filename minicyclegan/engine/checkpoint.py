@@ -6,7 +6,9 @@ moment.
 """
 
 import contextlib
+import csv
 import io
+import json
 import os
 import pickle
 import sys
@@ -48,6 +50,20 @@ def write_whole(path, data, before=None):
         with contextlib.suppress(OSError):  # half a file is of no use, and takes room
             temporary.unlink()
         raise
+
+
+def write_json(path, content):
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def write_csv(path, rows):
+    """Write dicts of the same names as a table, numbers with four digits."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+                     for row in rows)
+    write_whole(path, text.getvalue().encode(errors="backslashreplace"))  # odd file names
 
 
 def save_checkpoint(path, content, before=None):

@@ -22,7 +22,6 @@ from .errors import InputError, shown
 SUFFIXES = (".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 89_478_485  # Pillow's bound too, above which a file may be meant to fill the memory
 ACCIDENTS = (LookupError, TypeError, EOFError, struct.error)  # what damaged files make of decoders
-KEEP_BYTES = 4 * 2**30  # decoded training images up to this total stay in memory
 SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")
 
 
@@ -136,8 +135,8 @@ def reason(error):
 # ---------------------------------------------------------------- many files
 
 def read_all(files, read, bad, title):
-    """[(file, read(file)), ...], read by several threads; files that cannot be read go into the
-    dict `bad` instead, with the reason."""
+    """{file: read(file)}, read by several threads; files that cannot be read go into the dict
+    `bad` instead, with the reason."""
     def attempt(file):
         try:
             return read(file), None
@@ -151,7 +150,7 @@ def read_all(files, read, bad, title):
     finally:
         threads.shutdown(cancel_futures=True)  # Ctrl-C need not wait for all the others
     bad.update((file, problem) for file, (_, problem) in done if problem)
-    return [(file, result) for file, (result, problem) in done if not problem]
+    return {file: result for file, (result, problem) in done if not problem}
 
 
 def check_images(files, bad, side=None, remarks=None):

@@ -4,7 +4,6 @@ It holds config.json, log.csv, samples/, losses.png, checkpoint.pt and the one b
 the generators of every --keep-every steps, and skipped.csv where images were left out.
 """
 
-import csv
 import json
 import os
 import signal
@@ -18,7 +17,16 @@ import torch
 from tqdm import tqdm
 
 from . import parallel
-from .checkpoint import BEFORE, LAST, fill, load_checkpoint, save_checkpoint, write_whole
+from .checkpoint import (
+    BEFORE,
+    LAST,
+    fill,
+    load_checkpoint,
+    save_checkpoint,
+    write_csv,
+    write_json,
+    write_whole,
+)
 from .device import out_of_memory, uncompiled
 from .errors import InputError, command, shown
 from .images import left_alone, say_remarks
@@ -113,10 +121,10 @@ class Run:
             self.held = self.held or lock(self.out)
             self.cut_log()
             (self.out / "samples").mkdir(exist_ok=True)
-            text = json.dumps(asdict(config), indent=2) + "\n"
-            write_whole(self.out / "config.json", text.encode())
+            write_json(self.out / "config.json", asdict(config))
             if self.bad:
-                write_skipped(self.out / "skipped.csv", self.bad)
+                write_csv(self.out / "skipped.csv", [
+                    {"file": file, "reason": self.bad[file]} for file in sorted(self.bad, key=str)])
             self.save()
         if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
             self.handlers = {number: signal.signal(number, self.ask)
@@ -168,12 +176,6 @@ class Run:
         print(f"{files['A'][0].parent.parent}: {'; '.join(counts)}")
         say_remarks(remarks)
 
-    def farewell(self):
-        """Says how to go on with a run that stopped. Returns the exit code."""
-        print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
-              f"  {command('train', '--resume', self.out)}", file=sys.stderr)
-        return 128 + self.asked if self.asked else 0
-
     def ask(self, number, frame):
         if self.asked:
             raise KeyboardInterrupt
@@ -205,12 +207,11 @@ class Run:
     def stop_asked(self):
         """Whether to leave now. Several processes agree on it when a line of the log is due, so
         that all leave after the same step."""
-        if parallel.processes() == 1:
-            return bool(self.asked)
-        if self.log_due():
+        if parallel.processes() > 1:
+            if not self.log_due():
+                return False
             self.asked = parallel.largest(self.asked)
-            return bool(self.asked)
-        return False
+        return bool(self.asked)
 
     # Doing it
 
@@ -262,13 +263,6 @@ class Run:
         path = self.out / "samples" / f"step_{self.step:06d}.png"
         plots.show([list(images.cpu()) for images in rows.values()], list(rows), path)
         plots.loss_curves(self.out / "log.csv", self.out / "losses.png", self.config.adversarial)
-
-    def score(self):
-        """scores.json and scores.png, against the truth of all test images; returns a table."""
-        from ..lab.evaluate import write_scores
-        with uncompiled():
-            return write_scores(*self.model.generators(), self.tests[0], self.device,
-                                self.out / "scores.json", self.out / "scores.png")
 
     def keep(self):
         """kept/step_N.pt: the generators of this step, for `evaluate --kept` and `translate`."""
@@ -328,10 +322,27 @@ class Run:
                                  "the file: then the log begins anew.") from error
             write_whole(log, (head + "".join(kept) if kept else "").encode())
 
-
-def write_skipped(path, bad):
-    """The images that were left out, a dict {file: reason}, as a table."""
-    with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "reason"))
-        writer.writerows(sorted((str(f), problem) for f, problem in bad.items()))
+    def finish(self):
+        """The last lines of a run: where it stopped, or how it did and where to look. Returns the
+        exit code."""
+        if self.asked or self.step < self.steps:
+            print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
+                  f"  {command('train', '--resume', self.out)}", file=sys.stderr)
+            return 128 + self.asked if self.asked else 0
+        from ..lab.evaluate import write_scores
+        from ..lab.report import write_report
+        minutes, pairs = (time.monotonic() - self.began) / 60, self.tests[0]
+        print(f"{self.out}: {self.steps} steps; {minutes:.1f} minutes on {self.device.type} in "
+              f"{self.precision}")
+        if pairs:
+            with uncompiled():
+                print(write_scores(*self.model.generators(), pairs, self.device,
+                                   self.out / "scores.json", self.out / "scores.png"))
+        else:
+            print("no scores: the true counterparts of the test images are not known; scores "
+                  f"without them:\n  {command('evaluate', self.out, '--fid')}")
+        tests = Path(self.config.data) / "testA"
+        inputs = tests if tests.is_dir() else tests.with_name("trainA")
+        print(f"look at {write_report(self.out)}; then translate images of your own:\n  "
+              + command("translate", self.out, "--to", "B", inputs, "--out", self.out / "fake_B"))
+        return 0

@@ -24,21 +24,12 @@ import torch
 from tqdm import tqdm
 
 from ..config import FREE, TOY, Config, as_config, idle, make_config
-from ..engine.checkpoint import write_whole
+from ..engine.checkpoint import write_csv, write_json, write_whole
 from ..engine.device import allowed_threads, pick_device
 from ..engine.errors import InputError
 from ..engine.run import stored
 from . import plots
-from .evaluate import (
-    WAYS,
-    apply,
-    evaluate,
-    load_both,
-    mean_absolute_error,
-    read_pairs,
-    write_csv,
-    write_json,
-)
+from .evaluate import WAYS, apply, evaluate, load_both, mean_absolute_error, read_pairs
 from .toy import toy_set
 
 VARIANTS = {  # section 5.1.4

@@ -6,21 +6,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..config import Config
+from ..engine.checkpoint import write_csv, write_json
 from ..engine.device import pick_device
 from ..engine.errors import InputError, command
 from ..engine.pretrained import shipped_models
 from .ablate import VARIANTS, ablate, parse_settings
 from .download import DATASETS, download
-from .evaluate import (
-    evaluate,
-    kept_files,
-    kept_table,
-    load_both,
-    read_pairs,
-    write_csv,
-    write_json,
-    write_scores,
-)
+from .evaluate import evaluate, kept_files, kept_table, load_both, read_pairs, write_scores
+from .fid import fid_scores, fid_table
 from .hiding import curves, hiding_of_runs, survival
 from .report import write_report
 from .toy import draw_dataset, toy_set
@@ -124,7 +117,6 @@ def run_evaluate(args):
         G_AB, G_BA, config = load_both(file, device)
         data = args.data or (toy_set() if args.model == "toy" else config.data)
         if args.fid:
-            from .fid import fid_scores, fid_table
             scores[step] = fid_scores(G_AB, G_BA, data, args.split or "test", config.size,
                                       config.channels, device, args.model or file)
         elif not config.pairs and not args.data:

@@ -9,9 +9,6 @@ beside ours, and what has not beaten them has not learned much:
 """
 
 import contextlib
-import csv
-import io
-import json
 from pathlib import Path
 
 import torch
@@ -20,7 +17,7 @@ from tqdm import tqdm
 
 from .. import cyclegan
 from ..data import PairedImages, check_tests
-from ..engine.checkpoint import write_whole
+from ..engine.checkpoint import write_json
 from ..engine.errors import InputError, shown
 from ..engine.images import bad_images, left_alone, list_images, read_square, say_remarks
 from ..translate import load_networks
@@ -224,20 +221,6 @@ def write_scores(G_AB, G_BA, pairs, device, json_file, picture):
                 heads.append(f"{way[0]}→{way[-1]}, {rank}\n{shown(name)}: {error:.1f}")
         plots.show(list(zip(*columns, strict=True)), ["real", "fake", "truth"], picture, heads)
     return table(scores)
-
-
-def write_json(file, scores):
-    write_whole(file, (json.dumps(scores, indent=2) + "\n").encode())
-
-
-def write_csv(file, rows):
-    """Write dicts of the same names as a table, numbers with four digits."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-                     for row in rows)
-    write_whole(file, text.getvalue().encode())
 
 
 def load_both(path, device="cpu", make_model=cyclegan.make_model):

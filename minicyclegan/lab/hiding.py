@@ -108,15 +108,13 @@ def survival(rows):
     text = []
     for cycle in CYCLES:
         at = {(r["damage"], r["strength"]): r for r in rows if r["cycle"] == cycle}
-        fake, truth = (at["noise", 0][name] for name in ("fake", "truth"))
-
-        def left(*damage, at=at, gain=truth - fake):
-            return f"{(at[damage]['truth'] - at[damage]['fake']) / gain:.0%}"
-
-        text.append(f"{cycle}: error {fake:.1f} by way of the fake, {truth:.1f} by way of the true "
-                    "counterpart")
-        if truth > fake:
-            text[-1] += (f"; of that gain is left {left('quantise', 8)} in 8 bits, "
-                         f"{left('quantise', 3)} in 3 bits, {left('blur', 2)} after a blur of 2 "
-                         f"pixels, {left('noise', 32)} under noise of 32")
+        gain = {damage: r["truth"] - r["fake"] for damage, r in at.items()}
+        whole = gain["noise", 0]
+        text.append(f"{cycle}: error {at['noise', 0]['fake']:.1f} by way of the fake, "
+                    f"{at['noise', 0]['truth']:.1f} by way of the true counterpart")
+        if whole > 0:
+            text[-1] += (f"; of that gain is left {gain['quantise', 8] / whole:.0%} in 8 bits, "
+                         f"{gain['quantise', 3] / whole:.0%} in 3 bits, "
+                         f"{gain['blur', 2] / whole:.0%} after a blur of 2 pixels, "
+                         f"{gain['noise', 32] / whole:.0%} under noise of 32")
     return "\n".join(text)

@@ -17,6 +17,7 @@ from ..engine.errors import InputError, command
 from ..engine.images import read_image
 from . import plots
 from .evaluate import WAYS, cells
+from .fid import fid_table
 
 SAMPLES = 24  # at most so many go into the page, 0.1 MB each
 
@@ -40,7 +41,7 @@ def write_report(run):
         samples=[(file.stem.removeprefix("step_").lstrip("0"), picture(file))
                  for file in plots.evenly(samples, SAMPLES)],
         samples_in_all=len(samples), scores=read(scores, tables) if scores.exists() else None,
-        unpaired=list(map(read_unpaired, sorted(run.glob("scores_fid*.json")))),
+        unpaired=[read(file, fid_table) for file in sorted(run.glob("scores_fid*.json"))],
         by_fid=command("evaluate", run, "--fid"),
         examples=picture(examples) if examples.exists() else None,
         last={name: values[-1] for name, values in losses.items()},
@@ -62,12 +63,6 @@ def tables(scores):
     """What the page shows of scores.json; a table is (arrow, heads, {answer: texts})."""
     return {"images": scores["images"],
             "tables": [(arrow, *cells(scores, way)) for way, arrow in WAYS.items()]}
-
-
-def read_unpaired(file):
-    """What a file of `evaluate --fid` says, as a text."""
-    from .fid import fid_table
-    return read(file, fid_table)
 
 
 def picture(file):

@@ -1,8 +1,6 @@
 """The commands of the lab, as a user types them."""
 
 import json
-import sys
-import types
 
 import pytest
 from conftest import OPTIONS
@@ -85,9 +83,8 @@ def test_fid(run, toy, capsys, monkeypatch):
         called.append((data, split, size, channels, source))
         return {way: {"fid": float(len(called))} for way in ("A_to_B", "B_to_A")}
 
-    module = types.ModuleType("minicyclegan.lab.fid")
-    module.fid_scores, module.fid_table = fid_scores, lambda scores: "a table"
-    monkeypatch.setitem(sys.modules, "minicyclegan.lab.fid", module)
+    monkeypatch.setattr("minicyclegan.lab.commands.fid_scores", fid_scores)
+    monkeypatch.setattr("minicyclegan.lab.commands.fid_table", lambda scores: "a table")
     assert main(["evaluate", str(run), "--fid", "--split", "train"]) == 0
     assert called == [(str(toy / "toy"), "train", 16, 3, run)]
     assert "a table" in capsys.readouterr().out

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import sys
-import types
 
 import pytest
 from PIL import Image
@@ -22,9 +20,8 @@ FID = {"A_to_B": {"fid": 123.4}, "B_to_A": {"fid": 99.9}}
 @pytest.fixture(autouse=True)
 def fid(monkeypatch):
     """Its table needs no more than a text here."""
-    module = types.ModuleType("minicyclegan.lab.fid")
-    module.fid_table = lambda scores: f"FID {scores['A_to_B']['fid']} {scores.get('note')}"
-    monkeypatch.setitem(sys.modules, "minicyclegan.lab.fid", module)
+    monkeypatch.setattr("minicyclegan.lab.report.fid_table", lambda scores: (
+        f"FID {scores['A_to_B']['fid']} {scores.get('note')}"))
 
 
 def make_run(folder, steps=(300, 600, 900), settings=SETTINGS, size=(560, 530)):
