@@ -118,7 +118,7 @@ def run_train(args):
 
 def architecture(path):
     """What --init brings with it: the options that its networks were made with."""
-    if not path or (Path(path) / AUTHORS["G_AB"]).exists():
+    if not path or any((Path(path) / file).exists() for file in AUTHORS.values()):
         return {}
     config = load_networks(path)[1]
     idle = "" if config.generator == "resnet" else "upsample"

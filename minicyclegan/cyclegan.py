@@ -82,6 +82,8 @@ class OneWayGAN(nn.Module):
             for average, G in zip(self.generators(), (self.G_AB, self.G_BA), strict=True):
                 torch._foreach_lerp_([p.data for p in average.parameters()],
                                      [p.data for p in G.parameters()], 1 - self.average)
+                for kept, buffer in zip(average.buffers(), G.buffers(), strict=True):
+                    kept.copy_(buffer)  # of a generator of one's own
         return named
 
     def generators(self):

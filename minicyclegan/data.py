@@ -48,6 +48,8 @@ class UnpairedImages(Dataset):
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
                  seed=0, skip_bad=False, bad=None, left=None, remarks=None):
+        if zoom < 1:
+            raise InputError(f"zoom must be at least 1, not {zoom}: crops do not grow.")
         self.size, self.load, self.flip = size, round(size * zoom), flip
         self.channels, self.seed = channels, seed
         bad = {} if bad is None else bad

@@ -24,7 +24,7 @@ from .engine.images import (
 )
 from .engine.parallel import say
 from .engine.pretrained import load_reference, reference_config
-from .engine.targets import find_targets, fitting, save_image
+from .engine.targets import find_targets, fitting, save_image, say_scale
 from .generator import Generator
 
 # Their G_A maps A to B and their D_A judges domain B: the letters are not ours.
@@ -44,7 +44,7 @@ def load_networks(path, make_model=cyclegan.make_model):
     content = load_checkpoint(path, foreign=True)
     if not is_ours(content):
         found = reference_config(content, path)
-        config = Config(generator="resnet", **found)
+        config = Config(generator="resnet", size=256, **found)  # as all that they publish
         return {"G": load_reference(Generator(**found), path).eval()}, config
     config = as_config(content["config"], path)
     with seeded(0):  # fresh weights, only to be written over
@@ -130,6 +130,8 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     sizes = {file: fitting(generator, file, device, shrink, size) for file in targets.values()}
     if left:
         print(left_alone(left))
+    if size is None:
+        say_scale(targets.values(), round(config.size * config.zoom))
     say_remarks(remarks)
     lost = sorted(set().union(*map(drops, targets.values())))
     if lost:

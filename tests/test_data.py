@@ -66,6 +66,8 @@ def test_flips_about_half(photos):
             crop = ((data[i][0] + 1) * 127.5).round().byte()
             same += any(torch.equal(crop, whole[:, top:top + 20]) for top in range(5))
     assert 110 < same < 190  # of 300
+    with pytest.raises(InputError, match="zoom must be at least 1, not 0.5"):
+        UnpairedImages(photos, size=20, zoom=0.5)
     plain = UnpairedImages(photos, size=20, zoom=1.0, flip=False)
     assert torch.equal(plain[0][0], plain[0][0])
 

@@ -190,6 +190,15 @@ def test_averages_are_what_one_translates_with(photos, tmp_path):
     assert train(init, tmp_path / "next", stop_after=1) == 0
 
 
+def test_averages_have_the_buffers_of_a_generator_of_ones_own():
+    model = make_model(Config(**TINY | dict(average=0.5)))
+    for G in (model.G_AB, model.G_BA, model.average_G_AB, model.average_G_BA):
+        G.register_buffer("seen", torch.zeros(()))
+    model.G_AB.seen += 3
+    model.step(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
+    assert model.average_G_AB.seen == 3 and model.average_G_BA.seen == 0
+
+
 def test_averages_begin_with_what_they_are_averages_of(tmp_path, capsys):
     """Where --init has none: here a folder of the authors' files."""
     config = Config(**TINY | dict(generator="resnet", upsample="transpose", average=0.5))

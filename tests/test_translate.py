@@ -159,6 +159,16 @@ def test_what_is_left_and_lost_is_said(run, inputs, tmp_path, capsys):
     assert out.count("what no result will have: transparency") == 1
 
 
+def test_an_image_far_larger_than_those_learned_from(run, inputs, tmp_path, capsys):
+    picture(50, 40).save(inputs / "large.png")
+    translate(run[0], "B", [inputs], tmp_path / "out")
+    assert "large.png has 50×40 pixels, and the model has learned from a shorter side of 16: try " \
+        "--size 16" in capsys.readouterr().out
+    translate(run[0], "B", [inputs], tmp_path / "small", size=16)
+    translate(run[0], "B", [inputs / "a.png"], tmp_path / "again")
+    assert "--size" not in capsys.readouterr().out
+
+
 def test_an_image_too_large_for_the_memory(run, inputs, tmp_path, monkeypatch, capsys):
     """Refused by name before anything is written, or made smaller where somebody says so."""
     picture(60, 40).save(inputs / "large.png")

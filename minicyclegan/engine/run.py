@@ -142,8 +142,7 @@ class Run:
     def __exit__(self, kind, error, traceback):
         if self.bar is not None:
             self.bar.close()
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
+        self.leave_signals()
         if self.held:
             self.held.close()
         if self.bar is None:  # it never began
@@ -180,6 +179,11 @@ class Run:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = number
+
+    def leave_signals(self):
+        """From here on Ctrl-C ends at once, as it did before the run: all is saved."""
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())
 
     # What is due after a step
 
@@ -232,8 +236,9 @@ class Run:
                                     for value in row.values()) + "\n")
         kinds = {}  # both directions together: the bar has little room
         for name, mean in means.items():
-            kinds.setdefault(name[:3], []).append(mean)
-        self.bar.set_postfix_str(" ".join(f"{k} {sum(v) / len(v):.2f}" for k, v in kinds.items()))
+            kinds.setdefault(name.removesuffix("_A").removesuffix("_B"), []).append(mean)
+        self.bar.set_postfix_str(" ".join(f"{k[:3]} {sum(v) / len(v):.2f}"
+                                          for k, v in kinds.items()))
 
     def need_finite(self, wrong):
         """Stop a run in which something, a list of names, is no number any more."""
@@ -329,6 +334,7 @@ class Run:
             print(f"stopped after step {self.step} of {self.steps} and saved; go on with:\n"
                   f"  {command('train', '--resume', self.out)}", file=sys.stderr)
             return 128 + self.asked if self.asked else 0
+        self.leave_signals()
         from ..lab.evaluate import write_scores
         from ..lab.report import write_report
         minutes, pairs = (time.monotonic() - self.began) / 60, self.tests[0]

@@ -51,6 +51,17 @@ def fitting(generator, file, device, shrink, size=None):
     return side
 
 
+def say_scale(files, learned):
+    """A remark where an image is far larger than those that a model has learned from, which had a
+    shorter side of `learned` pixels."""
+    for file in files:
+        with Image.open(file) as image:
+            if min(image.size) > 2 * learned:
+                print(f"{shown(file)} has {image.width}×{image.height} pixels, and the model has "
+                      f"learned from a shorter side of {learned}: try --size {learned}")
+                return
+
+
 def save_image(image, target, file):
     """Write an image, whole or not at all; `file` is what it was made of."""
     buffer = io.BytesIO()

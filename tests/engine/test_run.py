@@ -343,6 +343,14 @@ def test_the_second_ctrl_c_ends_at_once(settings, tmp_path):
     assert resume(tmp_path / "run", stop_after=1) == 0
 
 
+def test_ctrl_c_while_it_is_scored_ends_at_once(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("minicyclegan.lab.report.write_report",
+                        lambda run: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.01))
+    with pytest.raises(KeyboardInterrupt):
+        train(Config(**settings), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run")["step"] == settings["steps"]
+
+
 def test_a_new_run_from_the_networks_of_another(settings, tmp_path, capsys):
     """--init: a run, an export, the authors' files; learning rate and length are new."""
     from minicyclegan.engine.pretrained import export_generators
