@@ -222,11 +222,13 @@ def descend(optimizer, loss):
 # ── Fork here: `train` and `load_generator` take a function like this one ───────────────────────
 
 
-def make_model(config, precision="fp32"):
+def make_model(config, precision="fp32", kind=None):
     """The model that a Config describes, its networks fresh from torch's random numbers.
 
-    One of your own goes in by an argument: train(config, out, make_model=yours). It gets the same
-    two arguments and returns a OneWayGAN or a CycleGAN, or a child class with a step of its own.
+    kind  a child class of CycleGAN (or OneWayGAN), with a loss or a step of its own
+
+    One of your own goes in by an argument: train(config, out, make_model=yours). It gets the first
+    two arguments and returns a OneWayGAN or a CycleGAN, or a child class.
     """
     def new_generator():
         if config.generator == "unet":
@@ -242,6 +244,7 @@ def make_model(config, precision="fp32"):
     settings |= dict(betas=(config.beta1, config.beta2), precision=precision)
     G_AB, G_BA = new_generator(), new_generator()
     if config.model == "one_way":
-        return OneWayGAN(G_AB, G_BA, new_discriminator(), **settings)
-    return CycleGAN(G_AB, G_BA, new_discriminator(), new_discriminator(), **settings,
-                    lambda_cycle_B=config.lambda_cycle_B, lambda_identity=config.lambda_identity)
+        return (kind or OneWayGAN)(G_AB, G_BA, new_discriminator(), **settings)
+    return (kind or CycleGAN)(
+        G_AB, G_BA, new_discriminator(), new_discriminator(), **settings,
+        lambda_cycle_B=config.lambda_cycle_B, lambda_identity=config.lambda_identity)

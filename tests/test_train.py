@@ -161,6 +161,14 @@ def test_a_step_and_a_generator_of_ones_own(photos, tmp_path):
         load_generator(run, "B")
 
 
+def test_a_step_of_ones_own_has_the_options_of_the_run():
+    class Calm(CycleGAN):
+        pass
+
+    model = make_model(Config(lambda_cycle_A=7.0, width=4), kind=Calm)
+    assert isinstance(model, Calm) and model.lambda_cycle_A == 7
+
+
 def test_a_network_more_needs_its_make_model(photos, tmp_path):
     def larger(config, precision="fp32"):
         model = make_model(config, precision)
