@@ -3,7 +3,7 @@
     python tests/soak.py --steps 10000
 
 Every so often it logs, draws and saves as any run does. Prints both through the run; exit code 1
-if memory grows by 1 % or more after the first 40 % of them (until then caches fill, matplotlib's
+if memory grows by 3 % or more after the first 40 % of them (until then caches fill, matplotlib's
 for one), or a file stays open. Linux only: the numbers come from /proc.
 """
 
