@@ -1,7 +1,7 @@
 """The paper's experiments at toy scale: many runs, each measured against the truth.
 
     minicyclegan ablate                                        the paper's five variants, 3 seeds
-    minicyclegan ablate full "log: adversarial=log" --seeds 8  two settings, 8 seeds
+    minicyclegan ablate full "squares: adversarial=least_squares" --seeds 8  # two settings
 
 Every (setting, seed) is an ordinary run folder, trained by `minicyclegan train` in a process of its
 own, several at once; what it says is in output.txt there. Interrupt it when you like: the same

@@ -45,7 +45,7 @@ def add_commands(add):
 
     sub = add("ablate", run_ablate, "train the paper's variants, or settings of your own, with "
               "several seeds, and measure them against the truth",
-              'ablate full "log: adversarial=log" --seeds 8')
+              'ablate full "squares: adversarial=least_squares" --seeds 8')
     sub.description += f"""
 
 A SETTING is the name of one of the paper's variants ({', '.join(VARIANTS)}),
