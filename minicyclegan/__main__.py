@@ -147,7 +147,7 @@ def run_translate(args):
     out = args.out or Path(f"fake_{args.to}")
     files = translate(run, args.to, inputs, out, args.overwrite, args.device, args.skip_existing,
                       args.shrink, args.size)
-    print(f"{len(files)} images in {out}")
+    print(f"{len(files)} image{'s' * (len(files) != 1)} in {out}")
 
 
 def run_export(args):
