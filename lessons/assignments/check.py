@@ -66,8 +66,8 @@ HEADING = re.compile(r"##+ (.+?)(?: \(.*\))?$", re.M)
 SEED = re.compile(r"^SEED = (\d+)", re.M)
 # By these, code reads the tests that call it, or changes what they rest on. No question needs them.
 LOOKS_AROUND = re.compile(
-    r"\b(?:_getframe|_current_frames|currentframe|f_back|f_globals|f_locals|f_code|tb_frame|user_ns|"
-    r"settrace|setprofile|linecache|__main__|get_referrers|get_objects|history_manager)\b|"
+    r"\b(?:_getframe|_current_frames|currentframe|f_back|f_globals|f_locals|f_code|tb_frame|"
+    r"user_ns|settrace|setprofile|linecache|__main__|get_referrers|get_objects|history_manager)\b|"
     r"^\s*(?:import|from)\s+inspect\b|"
     r"^\s*(?:torch|nn|F|np|math|random|builtins)\.\w+\s*=(?!=)", re.M)
 # colours of a terminal, and characters that HTML can't have
