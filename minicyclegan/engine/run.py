@@ -214,7 +214,10 @@ class Run:
         if parallel.processes() > 1:
             if not self.log_due():
                 return False
-            self.asked = parallel.largest(self.asked)
+            asked = parallel.largest(self.asked)
+            if asked:  # if not, keep what came while the processes talked, for the next time
+                self.asked = asked
+            return bool(asked)
         return bool(self.asked)
 
     # Doing it

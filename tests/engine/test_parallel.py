@@ -13,8 +13,10 @@ from conftest import OPTIONS
 from two_processes import steps
 
 from minicyclegan.__main__ import main
+from minicyclegan.config import Config
 from minicyclegan.engine import parallel
 from minicyclegan.engine.checkpoint import load_checkpoint
+from minicyclegan.engine.run import Run
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
 
@@ -91,6 +93,24 @@ def test_another_number_of_processes_keeps_the_batch(two, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "processes", lambda: 3)
     assert main(["train", "--resume", str(out)]) == 2
     assert "2 pairs a step, which 3 processes cannot share" in capsys.readouterr().err
+
+
+def test_a_signal_while_the_processes_agree_is_kept(monkeypatch, tmp_path):
+    """It comes after this process has said 0, before the answer is there: the next time counts."""
+    run = Run(tmp_path)
+    run.config = Config()  # a line of the log is due at step 0
+    said = []
+
+    def largest(number):
+        said.append(number)
+        if len(said) == 1:
+            run.ask(signal.SIGINT, None)
+        return number
+
+    monkeypatch.setattr(parallel, "processes", lambda: 2)
+    monkeypatch.setattr(parallel, "largest", largest)
+    assert [run.stop_asked(), run.stop_asked()] == [False, True]
+    assert run.asked == signal.SIGINT and said == [0, signal.SIGINT]
 
 
 def children(pid):
