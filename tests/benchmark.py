@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -55,7 +56,7 @@ from minicyclegan.engine.device import (
     seeded,
 )
 from minicyclegan.lab.evaluate import evaluate
-from minicyclegan.train import learning_rate_factor, train
+from minicyclegan.train import set_learning_rate, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -441,9 +442,7 @@ def train_to_quality(config, precision, device, limit=None, every=25):
     batches = data.batches(range(config.steps), config.batch, device)
     for step, batch in enumerate(tqdm(batches, total=config.steps, leave=False), 1):
         if limit is None:
-            for optimizer in model.optimizers.values():
-                optimizer.param_groups[0]["lr"] = config.lr * learning_rate_factor(
-                    step, config.steps, round(config.flat * config.steps))
+            set_learning_rate(model, SimpleNamespace(config=config, step=step - 1))
         model.step(*batch)
         if step % every == 0 or step == config.steps:
             synchronize(device)

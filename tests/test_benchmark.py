@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import benchmark
 import pytest
 import torch
 from benchmark import PlainStep, count_flops, preset
 from conftest import small_networks
 
-from minicyclegan import CycleGAN
+from minicyclegan import CycleGAN, make_model
+from minicyclegan.config import Config
+from minicyclegan.train import train
 
 SCRIPT = Path(__file__).parent / "benchmark.py"
 
@@ -39,6 +42,26 @@ def test_operations_are_counted():
     # gradient of D's weights in the other two.
     expected = 6 * 3 * G + (4 * 3 + 2 * 2) * D
     assert count_flops(64, preset(64)) == pytest.approx(expected, rel=0.05)
+
+
+def test_quality_is_that_of_the_default_run(photos, tmp_path, monkeypatch):
+    """The same steps as `train` takes: the rates of G and of D, falling."""
+    config = Config(data=str(photos), size=16, width=2, disc_width=2, steps=4, device="cpu")
+    models = []
+
+    def keep(*args):
+        models.append(make_model(*args))
+        return models[-1]
+
+    train(config, tmp_path / "run", make_model=keep)
+    monkeypatch.setattr(benchmark, "make_model", keep)
+    monkeypatch.setattr(benchmark, "PairedImages", lambda *_: None)  # and so no scores
+    monkeypatch.setattr(benchmark, "evaluate", lambda *_: ({way: {"ours": {"mae": 99.0}}
+                                                           for way in benchmark.GOAL}, None))
+    row = benchmark.train_to_quality(config, models[0].precision, torch.device("cpu"))
+    assert row["pairs"] == 4 and not row["reached"]
+    one, other = (model.state_dict() for model in models)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.slow
