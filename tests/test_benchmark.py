@@ -80,9 +80,11 @@ def test_what_it_writes(tmp_path):
         assert f"| {row['name']} | {row['batch']} |" in result.stdout
 
 
-def test_bad_input_gets_one_sentence():
-    result = subprocess.run([sys.executable, SCRIPT, "--size", "30"], capture_output=True,
-                            text=True, timeout=60)
-    assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr.startswith("benchmark.py: --size must be a multiple of 4")
-    assert len(result.stderr.splitlines()) == 1
+def test_bad_input_gets_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--size", "30"])
+    with pytest.raises(SystemExit) as stop:
+        benchmark.main()
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == ""
+    assert err.startswith("benchmark.py: --size must be a multiple of 4")
+    assert len(err.splitlines()) == 1
