@@ -120,7 +120,7 @@ def make_config(preset="toy", **named):
     config = Config(**options)
     for name, because in idle(config):
         if name in named:
-            raise InputError(f"--{dashed(name)} has no effect {because}; leave it away.")
+            raise InputError(f"--{dashed(name)} has no effect {because}; leave it out.")
     return config
 
 

@@ -10,7 +10,7 @@ and its mirror image, closed into a ring:
 
 Calls of a network are made together where they can be. Instance norm treats every image of a batch
 by itself, so G_AB([real_A, real_B]) is the fake and the identity image in one call, and
-D_B([real_B, fakes]) judges both: the same numbers, four calls where six would do as well.
+D_B([real_B, fakes]) judges both: the same numbers, by four calls in place of six.
 """
 
 import contextlib

@@ -33,7 +33,7 @@ class UnpairedImages(Dataset):
     """Pairs (real_A, real_B) that have nothing to do with each other, for training.
 
     Each is a float tensor (channels, size, size) in [-1, 1]: the shorter side brought to
-    size × zoom, a random crop, a random flip (paper: 286, then 256; section 7.1 of its code).
+    size × zoom, a random crop, a random flip (286, then 256 in the authors' code).
     An epoch shows every image of the larger domain once; the smaller one starts over.
     `set_epoch(n)` deals new pairs and new crops; the same (seed, n, index) gives the same item.
 

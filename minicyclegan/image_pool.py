@@ -1,4 +1,4 @@
-"""The image pool: the last fakes, shown to the discriminator again (paper, section 4)."""
+"""The image pool: past fakes, shown to the discriminator again (paper, section 4)."""
 
 import torch
 

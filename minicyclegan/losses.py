@@ -25,7 +25,8 @@ def adversarial(scores, is_real, kind="least_squares"):
 
 
 def discriminator(scores_real, scores_fake, kind="least_squares"):
-    """What D minimises: real as real, fake as fake; halved, which slows D against G (7.1)."""
+    """What D minimises: real as real, fake as fake; halved, to slow D against G (7.1), which Adam
+    hardly notices."""
     loss_real = adversarial(scores_real, True, kind)
     loss_fake = adversarial(scores_fake, False, kind)
     return (loss_real + loss_fake) / 2

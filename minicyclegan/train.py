@@ -1,6 +1,6 @@
 """Training, from a folder of images to a run folder.
 
-    minicyclegan train                                      the toy set, about a minute on a laptop
+    minicyclegan train                                      the toy set, about a minute on two cores
     minicyclegan train --preset paper --data horse2zebra    the paper's recipe, on a GPU
     minicyclegan train --resume runs/toy                    go on where a run stopped
     minicyclegan train --init runs/toy --lr 1e-4            a new run from the networks of another

@@ -99,9 +99,9 @@ def run_evaluate(args):
     if bool(args.path) == bool(args.model):
         raise InputError("name either a RUN or --model toy.")
     if args.split and not args.fid:
-        raise InputError("--split belongs to --fid; leave it away, or add --fid.")
+        raise InputError("--split belongs to --fid; leave it out, or add --fid.")
     if args.picture and (args.fid or args.kept):
-        raise InputError("--picture shows the pairs of one model; leave it away with --fid and "
+        raise InputError("--picture shows the pairs of one model; leave it out with --fid and "
                          "with --kept.")
     if args.picture and args.picture.suffix.lower() != ".png":
         raise InputError(f"--picture {args.picture} must end in .png.")
