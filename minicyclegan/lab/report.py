@@ -29,6 +29,8 @@ def write_report(run):
     InputError where `run` is no run folder, or one of its files is damaged.
     """
     run = Path(run)
+    if run.is_file():
+        raise InputError(f"{run} is a file, and a page belongs to a run's folder; name that.")
     config, scores, examples = (run / f for f in ("config.json", "scores.json", "scores.png"))
     samples = sorted((run / "samples").glob("step_*.png"))
     steps, losses = plots.read_log(run / "log.csv")
@@ -46,7 +48,7 @@ def write_report(run):
         examples=picture(examples) if examples.exists() else None,
         last={name: values[-1] for name, values in losses.items()},
         curves=draw_curves(run / "log.csv", settings.get("adversarial")) if losses else None)
-    write_whole(run / "report.html", page.encode())
+    write_whole(run / "report.html", page.encode(errors="backslashreplace"))  # odd names
     return run / "report.html"
 
 

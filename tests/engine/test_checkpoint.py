@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from minicyclegan import Discriminator, Generator, InputError, load_generator, load_reference
+from minicyclegan import (
+    Discriminator,
+    Generator,
+    InputError,
+    load_generator,
+    load_reference,
+    make_model,
+)
+from minicyclegan.config import Config
 from minicyclegan.engine.checkpoint import (
     BEFORE,
     FORMAT,
@@ -16,6 +24,8 @@ from minicyclegan.engine.checkpoint import (
     save_checkpoint,
     write_whole,
 )
+from minicyclegan.engine.pretrained import export_generators
+from minicyclegan.translate import start_from
 
 
 def fixture(name="step_lsgan"):
@@ -202,3 +212,21 @@ def test_a_checkpoint_without_its_generators(tmp_path):
     save_checkpoint(path, {"config": {"steps": 1}, "step": 1, "networks": {}})
     with pytest.raises(InputError, match="x.pt holds no G_AB"):
         load_generator(path, "B")
+    with pytest.raises(InputError, match="x.pt does not hold both generators"):
+        export_generators(path, tmp_path / "y.pt")
+    with pytest.raises(InputError, match="x.pt holds none of D_A, D_B, G_AB, G_BA; use another"):
+        start_from(make_model(Config()), path)
+
+
+def test_weights_that_are_no_numbers(tmp_path):
+    """Their images would be of one colour, without a word."""
+    theirs, ours = tmp_path / "theirs.pth", tmp_path / "ours.pt"
+    network = Generator(2, 1)
+    weights = network.state_dict()
+    weights["layers.1.weight"][0] = torch.nan
+    torch.save(weights, theirs)
+    config = {"generator": "resnet", "width": 2, "blocks": 1, "upsample": "transpose"}
+    save_checkpoint(ours, {"config": config, "networks": {"G_AB": weights}})
+    for path, name in ((theirs, "G"), (ours, "G_AB")):
+        with pytest.raises(InputError, match=f"{path} has weights of {name} that are no finite"):
+            load_generator(path, "B")
