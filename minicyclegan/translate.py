@@ -94,8 +94,6 @@ def start_from(model, path):
             load_reference(network, source)
         elif source is not None:
             fill(network, source.state_dict(), name, path)
-    if not taken:
-        raise InputError(f"{path} holds none of {', '.join(fresh)}; use another file.")
     say(f"{', '.join(taken)} from {path}" + (f"; {', '.join(fresh)} fresh" if fresh else ""))
 
 

@@ -166,7 +166,6 @@ BAD = {
                        "name the same file"),
     "scores to nowhere": (["evaluate", "empty", "--json", "no/x.json"], "no is not a folder; make"),
     "a picture to nowhere": (["evaluate", "empty", "--picture", "no/x.png"], "no is not a folder"),
-    "report on a file": (["report", "file"], "file is a file, and a page belongs to a run's"),
     "epochs and steps": (["train", "--epochs", "2", "--steps", "9"], "both say how long"),
     "without effect": (["train", "--model", "one_way", "--lambda-identity", "1"], "has no effect"),
     "init from nothing": (["train", "--init", "nowhere.pt"], "nowhere.pt does not exist"),

@@ -22,6 +22,5 @@ def shown(path):
 def command(*words):
     """A command to copy: "minicyclegan train --resume 'my runs/toy'", quoted for the shell. A Path
     that begins with a dash would be taken for an option."""
-    return shlex.join(["minicyclegan", *(
-        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
-        for word in words)])
+    words = [f"./{w}" if isinstance(w, Path) and str(w).startswith("-") else str(w) for w in words]
+    return shlex.join(["minicyclegan", *words])

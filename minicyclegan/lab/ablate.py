@@ -52,10 +52,7 @@ def parse_settings(texts):
     settings = {}
     for text in texts:
         name, colon, options = (part.strip() for part in text.partition(":"))
-        pairs = [parse_option(option, text) for option in options.split()]
-        options = dict(pairs)
-        if len(options) < len(pairs):
-            raise InputError(f'setting "{text}" gives an option twice; give it once.')
+        options = dict(parse_option(option, text) for option in options.split())
         if name == "paper":  # "cycle alone", for one, has no use for the pool's size
             new = {variant: own | {k: v for k, v in options.items()
                                    if k not in dict(idle(Config(**own)))}

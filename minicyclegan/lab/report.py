@@ -29,8 +29,6 @@ def write_report(run):
     InputError where `run` is no run folder, or one of its files is damaged.
     """
     run = Path(run)
-    if run.is_file():
-        raise InputError(f"{run} is a file, and a page belongs to a run's folder; name that.")
     config, scores, examples = (run / f for f in ("config.json", "scores.json", "scores.png"))
     samples = sorted((run / "samples").glob("step_*.png"))
     steps, losses = plots.read_log(run / "log.csv")

@@ -49,7 +49,6 @@ def test_settings():
     (["a: seed=3"], '"seed=3" is not .* seeds and device are the same for all'),
     (["a: data=x"], '"data=x" is not .*; data, their pairs'),
     (["a: pairs=false"], '"pairs=false" is not .*; data, their pairs'),
-    (["a: lr=1e-3 lr=1e-4"], 'setting "a: lr=.*" gives an option twice'),
 ])
 def test_settings_that_cannot_be(texts, message):
     with pytest.raises(InputError, match=message):
