@@ -111,18 +111,26 @@ def run_train(args):
             raise InputError("--resume goes on in its own folder with its own options; "
                              "leave --out and --preset away.")
         return resume(args.resume, args.stop_after, **named)
-    config = make_config(args.preset or "toy", **architecture(named.get("init")) | named)
+    config = make_config(args.preset or "toy", brought=architecture(named), **named)
     out = args.out or free_name(Path("runs") / Path(config.data).resolve().name)
     return train(config, parallel.from_first(str(out)), args.stop_after)
 
 
-def architecture(path):
-    """What --init brings with it: the options that its networks were made with."""
+def architecture(named):
+    """What --init brings with it: the options that its networks were made with. InputError where
+    one of them is named otherwise."""
+    path = named.get("init", "")
     if not path or any((Path(path) / file).exists() for file in AUTHORS.values()):
         return {}
-    config = load_networks(path)[1]
-    idle = "" if config.generator == "resnet" else "upsample"
-    return {name: getattr(config, name) for name in ARCHITECTURE if name != idle}
+    networks, config = load_networks(path)
+    brought = {name: getattr(config, name) for name in ARCHITECTURE
+               if not ("G" in networks and name.startswith("disc"))}  # theirs without D
+    for name, value in brought.items():
+        fixed = "D_B" in networks or not name.startswith("disc")
+        if fixed and named.get(name, value) != value:
+            raise InputError(f"--{dashed(name)} {named[name]} does not fit the networks in {path}, "
+                             f"which have {value}; leave it away.")
+    return brought
 
 
 def free_name(path):

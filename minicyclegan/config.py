@@ -51,8 +51,9 @@ class Config:
                                     least=0)
     pool_size: int = option(0, "past fakes shown to D again", least=0, most=10**6)
     # the optimisation
-    epochs: int = option(0, "times to go through the larger domain; 0: STEPS counts", least=0)
-    steps: int = option(0, "steps to train; 0: EPOCHS counts", least=0)
+    epochs: int = option(0, "times to go through the larger domain; 0: STEPS counts", least=0,
+                         most=10**9)
+    steps: int = option(0, "steps to train; 0: EPOCHS counts", least=0, most=10**12)
     flat: float = option(0.5, "share of the run at the full rate, before it falls", least=0, most=1)
     batch: int = option(1, "images of each domain in a step, for each process", least=1)
     lr: float = option(1e-3, "learning rate of Adam", least=0)
@@ -108,12 +109,13 @@ PRESETS = {
 }
 
 
-def make_config(preset="toy", **named):
-    """The Config of a preset with options that somebody named: those win over the preset's.
+def make_config(preset="toy", brought=None, **named):
+    """The Config of a preset with options that somebody named: those win over the preset's, and
+    over those that networks have `brought` along.
 
     Raises InputError as Config does, and for a named option that would have no effect.
     """
-    options = PRESETS[preset] | named
+    options = PRESETS[preset] | (brought or {}) | named
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
         if named.get(one) and other not in named:
             options[other] = 0  # they exclude each other, and the preset's gives way

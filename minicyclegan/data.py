@@ -48,8 +48,9 @@ class UnpairedImages(Dataset):
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
                  seed=0, skip_bad=False, bad=None, left=None, remarks=None):
-        if zoom < 1:
-            raise InputError(f"zoom must be at least 1, not {zoom}: crops do not grow.")
+        if not zoom >= 1 or size < 1 or channels not in (1, 3):
+            raise InputError(f"zoom must be at least 1, not {zoom}: crops do not grow; size at "
+                             f"least 1, not {size}; channels 1 or 3, not {channels}.")
         self.size, self.load, self.flip = size, round(size * zoom), flip
         self.channels, self.seed = channels, seed
         bad = {} if bad is None else bad
@@ -210,7 +211,10 @@ def by_stem(folder):
 def check_tests(root, size, bad, left=None, remarks=None):
     """Look at every test image and mask; what cannot be read goes into the dict `bad`."""
     folders = [Path(root) / name for name in ("testA", "testB", "testMask")]
-    files = [f for folder in folders if folder.is_dir() for f in list_images(folder, left)]
+    here = [folder for folder in folders if folder.is_dir()]
+    if here and folders[:2] != here[:2] and remarks is not None:
+        remarks["not used without both testA and testB; add the other"] = here
+    files = [f for folder in here for f in list_images(folder, left)]
     check_images(files, bad, size, remarks)
 
 

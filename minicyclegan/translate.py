@@ -19,6 +19,7 @@ from .engine.images import (
     list_images,
     read_image,
     say_remarks,
+    to_bytes,
     to_image,
     to_tensor,
 )
@@ -45,18 +46,26 @@ def load_networks(path, make_model=cyclegan.make_model):
     if not is_ours(content):
         found = reference_config(content, path)
         config = Config(generator="resnet", size=256, **found)  # as all that they publish
-        return {"G": load_reference(Generator(**found), path).eval()}, config
-    config = as_config(content["config"], path)
-    with seeded(0):  # fresh weights, only to be written over
-        networks = dict(make_model(config).named_children())
-    for name, weights in content["networks"].items():
-        fill(networks.get(name), weights, name, path)  # None where make_model knows none of it
-    return {name: networks[name].eval() for name in content["networks"]}, config
+        networks = {"G": load_reference(Generator(**found), path)}
+    else:
+        config = as_config(content["config"], path)
+        with seeded(0):  # fresh weights, only to be written over
+            networks = dict(make_model(config).named_children())
+        for name, weights in content["networks"].items():
+            fill(networks.get(name), weights, name, path)  # None where make_model knows none of it
+        networks = {name: networks[name] for name in content["networks"]}
+    for name, network in networks.items():
+        if not all(p.isfinite().all() for p in network.parameters()):
+            raise InputError(f"{path} has weights of {name} that are no finite numbers; use "
+                             "another checkpoint.")
+    return {name: network.eval() for name, network in networks.items()}, config
 
 
 def load_generator(path, to, device="cpu", make_model=cyclegan.make_model):
     """The trained generator to domain `to` ("A" or "B"), and its Config; see load_networks. A file
     of the authors holds one direction: it is taken for the one to `to`, and that is said."""
+    if to not in ("A", "B"):
+        raise InputError(f"images are translated to A or to B, not to {to!r}.")
     networks, config = load_networks(path, make_model)
     if "G" in networks:
         say(f"{path} holds one direction, which is taken for the one to {to}")
@@ -94,10 +103,10 @@ def translate_image(generator, image):
 
     Sides that the generator cannot take are padded by reflection and cropped back.
     """
-    pixels, n = np.asarray(image), getattr(generator, "multiple", 8)
+    pixels, n = to_bytes(image).permute(1, 2, 0).numpy(), getattr(generator, "multiple", 8)
     height, width = pixels.shape[:2]
     pad = [(0, max(2 * n, -(-side // n) * n) - side) for side in (height, width)]
-    pixels = np.pad(pixels, pad + [(0, 0)] * (pixels.ndim - 2), mode="reflect")
+    pixels = np.pad(pixels, [*pad, (0, 0)], mode="reflect")
     device = next(generator.parameters()).device
     fake = to_image(generator(to_tensor(pixels)[None].to(device))[0])
     return fake.crop((0, 0, width, height))
@@ -118,6 +127,9 @@ def translate(run, to, inputs, out, overwrite=False, device="auto", skip_existin
     InputError for an input that is missing or no image or too large for the memory, for two inputs
     of one name, and for a result that exists already, unless `overwrite` or `skip_existing`.
     """
+    if overwrite and skip_existing:
+        raise InputError("--overwrite replaces results that --skip-existing leaves alone; give one "
+                         "of them.")
     if size is not None and size < 16:
         raise InputError(f"--size must be at least 16, not {size}.")
     device, out, left, remarks, bad = pick_device(device), Path(out), {}, {}, {}

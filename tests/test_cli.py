@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import OPTIONS
 from PIL import Image
 
-from minicyclegan import __version__
-from minicyclegan.__main__ import main
+from minicyclegan import Generator, __version__
+from minicyclegan.__main__ import architecture, main
+from minicyclegan.engine.errors import command
 
 
 def run(*arguments):
@@ -52,12 +54,12 @@ def test_train_says_what_came_out_and_what_is_next(trained, toy):
 
 def test_every_example_in_help_can_be_parsed(capsys):
     from minicyclegan.__main__ import parser
-    for command in ("train", "translate", "export"):
+    for name in ("train", "translate", "export"):
         with pytest.raises(SystemExit) as stop:
-            main([command, "--help"])
+            main([name, "--help"])
         assert stop.value.code == 0
         example = capsys.readouterr().out.split("example: minicyclegan ")[1].split()
-        assert parser().parse_args(example).command == command
+        assert parser().parse_args(example).command == name
 
 
 def test_export(trained, toy, capsys):
@@ -155,6 +157,15 @@ BAD = {
     "evaluate both": (["evaluate", "empty", "--model", "toy"], "name either a RUN or --model toy"),
     "a split of nothing": (["evaluate", "empty", "--split", "train"], "belongs to --fid"),
     "kept by none": (["evaluate", "empty", "--kept"], "has kept no generators"),
+    "too long to count": (["train", "--steps", "9" * 400], "--steps must be at most 1000000000000"),
+    "a variable that is not set": (["train", "--init", ""], "--init is followed by nothing"),
+    "another that is not set": (["evaluate", "empty", "--data="], "--data is followed by nothing"),
+    "overwrite and skip": (["translate", "empty", "full", "--overwrite", "--skip-existing"],
+                           "give one of them"),
+    "one file twice": (["evaluate", "empty", "--json", "x.png", "--picture", "./x.png"],
+                       "name the same file"),
+    "scores to nowhere": (["evaluate", "empty", "--json", "no/x.json"], "no is not a folder; make"),
+    "a picture to nowhere": (["evaluate", "empty", "--picture", "no/x.png"], "no is not a folder"),
     "epochs and steps": (["train", "--epochs", "2", "--steps", "9"], "both say how long"),
     "without effect": (["train", "--model", "one_way", "--lambda-identity", "1"], "has no effect"),
     "init from nothing": (["train", "--init", "nowhere.pt"], "nowhere.pt does not exist"),
@@ -220,6 +231,22 @@ def test_what_somebody_names_wins(toy, capsys):
     assert (config["generator"], config["width"], config["disc_depth"]) == ("resnet", 2, 2)
 
 
+def test_init_and_the_options_of_its_networks(trained, toy, capsys):
+    """Named otherwise they are refused, by name; what nobody named is not; D's go with a D."""
+    init = ["train", "--data", str(toy / "toy"), "--size", "16", "--init", str(trained[0])]
+    for option, value in (("--width", "3"), ("--generator", "unet"), ("--disc-depth", "1")):
+        assert main([*init, option, value, "--out", str(toy / "no")]) == 2
+        assert f"{option} {value} does not fit the networks in {trained[0]}, which have" in (
+            capsys.readouterr().err)
+    assert main([*init, "--width", "2", "--lambda-adversarial", "0", "--stop-after", "1", "--out",
+                 str(toy / "no D")]) == 0
+    assert main(["export", str(trained[0]), str(toy / "two.pt")]) == 0
+    assert architecture({"init": str(toy / "two.pt"), "disc_width": 3})["disc_depth"] == 2
+    torch.save(Generator(2, 1).state_dict(), toy / "theirs.pth")
+    theirs = architecture({"init": str(toy / "theirs.pth")})
+    assert theirs["width"] == 2 and "disc_width" not in theirs  # the preset's
+
+
 def test_names_of_runs_and_commands_to_copy(toy, tmp_path, monkeypatch, capsys):
     """--data . names the run after the folder; what is printed to be copied is quoted."""
     folder = tmp_path / "my (best) photos"
@@ -231,3 +258,4 @@ def test_names_of_runs_and_commands_to_copy(toy, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out.splitlines()[-1].strip()
     assert shlex.split(said) == ["minicyclegan", "translate", str(run), "--to", "B", "testA",
                                  "--out", str(run / "fake_B")]
+    assert command("train", "--resume", Path("-x y")) == "minicyclegan train --resume './-x y'"

@@ -68,6 +68,10 @@ def test_flips_about_half(photos):
     assert 110 < same < 190  # of 300
     with pytest.raises(InputError, match="zoom must be at least 1, not 0.5"):
         UnpairedImages(photos, size=20, zoom=0.5)
+    for wrong in ({"zoom": float("nan")}, {"size": 0}, {"channels": 4}):
+        ((name, value),) = wrong.items()
+        with pytest.raises(InputError, match=f"{name}.*not {value}"):
+            UnpairedImages(photos, **{"size": 20} | wrong)
     plain = UnpairedImages(photos, size=20, zoom=1.0, flip=False)
     assert torch.equal(plain[0][0], plain[0][0])
 
@@ -321,6 +325,16 @@ def test_a_run_says_what_it_uses_and_what_it_leaves_alone(photos, tmp_path, caps
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith(f"{root}: 6 images of A; 7 images of B; ")
     assert "2 others left alone (.txt, folder)" in line
+
+
+def test_test_images_of_one_domain_are_not_left_alone_in_silence(photos, tmp_path, capsys):
+    shutil.copytree(photos, tmp_path / "data")
+    unused = "not used without both testA and testB; add the other"
+    assert train(config(tmp_path / "data"), tmp_path / "both", stop_after=1) == 0
+    assert unused not in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "data" / "testA")
+    assert train(config(tmp_path / "data"), tmp_path / "one", stop_after=1) == 0
+    assert f"{tmp_path / 'data' / 'testB'}: {unused}." in capsys.readouterr().out
 
 
 def test_numbered_images_are_no_pairs_where_somebody_says_so(photos, tmp_path, capsys):

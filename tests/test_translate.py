@@ -59,6 +59,16 @@ def test_every_size_is_kept(size):
     assert translate_image(UNet(2), image).size == size
 
 
+@pytest.mark.parametrize("mode", ["P", "1", "YCbCr", "RGBA", "F", "I;16"])
+def test_an_image_of_another_mode_is_not_taken_for_gray_or_rgb(mode):
+    image = picture(16, 16).convert("L" if mode in "F I;16" else "RGB").convert(mode)
+    for channels in (1, 3):
+        with pytest.raises(InputError, match=f"mode {mode} holds no gray or RGB in 0..255"):
+            translate_image(Generator(2, 1, channels=channels), image)
+    with pytest.raises(InputError, match="mode float64"):
+        to_tensor(np.ones((16, 16, 3)))
+
+
 def test_a_size_that_fits_is_left_alone():
     generator, image = Generator(2, 1), picture(16, 12)
     with torch.no_grad():
@@ -103,8 +113,11 @@ def test_nothing_is_written_over(run, inputs, tmp_path):
     assert (out / "d.tif").read_text() == "mine"
     assert len(translate(run[0], "B", [inputs], out, overwrite=True)) == 4
     before = (inputs / "a.png").read_bytes()
-    with pytest.raises(InputError, match="exists already"):  # an input is never written over
-        translate(run[0], "B", [inputs], inputs, overwrite=True)
+    for how in ({}, {"overwrite": True}, {"skip_existing": True}):  # an input never is
+        with pytest.raises(InputError, match="is the image itself; choose another --out.$"):
+            translate(run[0], "B", [inputs], inputs, **how)
+    with pytest.raises(InputError, match="--overwrite replaces .* give one of them"):
+        translate(run[0], "B", [inputs], out, overwrite=True, skip_existing=True)
     assert (inputs / "a.png").read_bytes() == before
 
 
@@ -115,9 +128,12 @@ def test_inputs_that_cannot_be_used(run, inputs, tmp_path):
     for given, message in (([inputs], "broken.png cannot be read"),
                            ([tmp_path / "none.png"], "none.png cannot be read .*does not exist"),
                            ([tmp_path / "notes.txt"], "notes.txt does not end like an image"),
+                           ([inputs, inputs / "a.png"], "the same name.*name an image once"),
                            ([inputs / "a.png", tmp_path / "a.png"], "the same name")):
         with pytest.raises(InputError, match=message):
             translate(run[0], "B", given, out)
+    with pytest.raises(InputError, match="to A or to B, not to 'b'"):
+        translate(run[0], "b", [inputs / "a.png"], out)
     assert not out.exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError):  # the command line makes a sentence of it
@@ -131,6 +147,13 @@ def test_work_that_broke_off_goes_on(run, inputs, tmp_path, capsys):
     assert len(translate(run[0], "B", [inputs], out, skip_existing=True)) == 3
     assert (out / "a.png").stat().st_mtime_ns == before and len(list(out.iterdir())) == 4
     assert translate(run[0], "B", [inputs], out, skip_existing=True) == []
+
+
+def test_the_longest_names(run, tmp_path):
+    for i in "01":
+        picture(16, 16).save(tmp_path / f"{250 * 'x'}{i}.png")
+    assert len(translate(run[0], "B", [tmp_path], tmp_path / "out")) == 2
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_results_are_whole_or_not_there(run, inputs, tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def write_whole(path, data, before=None):
     Raises OSError where there is no room or no permission; then `path` is as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name[-60:]}.tmp")  # names have an end: 255 bytes
     try:
         with open(temporary, "wb") as file:
             file.write(data)

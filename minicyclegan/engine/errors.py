@@ -1,6 +1,7 @@
 """What is said to the user: the one exception for input that cannot be used, and what it names."""
 
 import shlex
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -19,5 +20,7 @@ def shown(path):
 
 
 def command(*words):
-    """A command to copy: "minicyclegan train --resume 'my runs/toy'", quoted for the shell."""
-    return shlex.join(["minicyclegan", *map(str, words)])
+    """A command to copy: "minicyclegan train --resume 'my runs/toy'", quoted for the shell. A Path
+    that begins with a dash would be taken for an option."""
+    words = [f"./{w}" if isinstance(w, Path) and str(w).startswith("-") else str(w) for w in words]
+    return shlex.join(["minicyclegan", *words])

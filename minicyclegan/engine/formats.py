@@ -135,9 +135,11 @@ def remarks_on(file):
     if tags_of(file).get(277, 1) > len({*file.getbands()} - {"X"}):  # X: not used
         yield "bands after the first colours are not used; to use others, save them as RGB"
     profile = file.info.get("icc_profile", b"sRGB").replace(b"\0", b"")  # it may be in UTF-16
-    if b"sRGB" not in profile and file.mode != "LAB":
-        yield ("a colour profile other than sRGB is not applied; convert the images to sRGB if "
-               "they should look as in a viewer")
+    linear = not {"icc_profile", "srgb"} & file.info.keys() and (
+        abs(file.info.get("gamma", 1 / 2.2) - 1 / 2.2) > 0.01)  # a PNG may tell its gamma alone
+    if linear or (b"sRGB" not in profile and file.mode != "LAB"):
+        yield ("a colour profile or gamma other than sRGB's is not applied; convert the images to "
+               "sRGB if they should look as in a viewer")
 
 
 def remarks_on_alpha(image):

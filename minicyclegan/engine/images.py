@@ -34,7 +34,7 @@ def list_images(folder, left=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{shown(folder)} is not a folder; a data set is a folder that holds "
-                         "trainA and trainB, see data/README.md.")
+                         "trainA and trainB (name it by --data), see data/README.md.")
     entries = sorted(f for f in folder.iterdir()
                      if not f.name.startswith(".") and f.name.lower() not in SYSTEM_FILES)
     files = [f for f in entries if f.suffix.lower() in SUFFIXES]
@@ -66,6 +66,8 @@ def read_image(path, channels=3, side=None, remarks=None):
     first frame of an animation; with `side`, the shorter side brought to so many pixels.
     InputError names the file where it cannot be read.
     """
+    if channels not in (1, 3) or (side is not None and side < 1):
+        raise InputError(f"channels must be 1 or 3, not {channels}; a side at least 1, not {side}.")
     try:
         return decode(path, channels, side, remarks)
     except Exception as error:  # decoders raise anything at all on damaged files
@@ -187,6 +189,9 @@ def to_tensor(image):
 def to_bytes(image):
     """PIL image or uint8 array (H, W) or (H, W, C) to a uint8 tensor (C, H, W)."""
     array = np.array(image)  # a copy: PIL's own memory is read-only
+    if array.dtype != np.uint8 or getattr(image, "mode", "L") not in ("L", "RGB"):
+        raise InputError(f"an image of mode {getattr(image, 'mode', array.dtype)} holds no gray or "
+                         "RGB in 0..255; read_image makes such of a file, image.convert of others.")
     return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1)
 
 

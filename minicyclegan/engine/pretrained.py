@@ -28,7 +28,10 @@ def export_generators(run, file, half=False):
     if Path(file).name in (LAST, BEFORE):
         raise InputError(f"{file} is the name of a checkpoint, which training goes on from; name "
                          "another file.")
-    save_checkpoint(file, generators_of(load_checkpoint(run), half))
+    content = load_checkpoint(run)
+    if not {"G_AB", "G_BA"} <= content["networks"].keys():
+        raise InputError(f"{run} does not hold both generators; give a run folder or a checkpoint.")
+    save_checkpoint(file, generators_of(content, half))
 
 
 def generators_of(checkpoint, half=False):
@@ -37,7 +40,7 @@ def generators_of(checkpoint, half=False):
     for name in ("G_AB", "G_BA"):
         weights = checkpoint["networks"].get(f"average_{name}", checkpoint["networks"].get(name))
         networks[name] = {k: w.half() if half else w for k, w in weights.items()}
-    return {"config": checkpoint["config"] | {"average": 0.0}, "step": checkpoint["step"],
+    return {"config": checkpoint["config"] | {"average": 0.0}, "step": checkpoint.get("step"),
             "networks": networks}
 
 

@@ -19,12 +19,14 @@ def find_targets(files, out, overwrite, skip_existing):
         target = Path(out) / file.name
         if target in targets:
             raise InputError(f"{shown(targets[target])} and {shown(file)} have the same name, so "
-                             f"one would write over the other in {out}; translate them into "
-                             "different folders.")
-        if target.exists() and (target.resolve() == file.resolve()
-                                or not (overwrite or skip_existing)):
-            raise InputError(f"{shown(target)} exists already; choose another --out"
-                             + ("." if overwrite else ", or add --overwrite or --skip-existing."))
+                             f"one would write over the other in {out}; name an image once, and "
+                             "translate others into different folders.")
+        if target.exists() and target.resolve() == file.resolve():
+            raise InputError(f"{shown(target)} exists already, and is the image itself; choose "
+                             "another --out.")
+        if target.exists() and not (overwrite or skip_existing):
+            raise InputError(f"{shown(target)} exists already; choose another --out, or add "
+                             "--overwrite or --skip-existing.")
         if file.suffix.lower() not in SUFFIXES:
             raise InputError(f"{shown(file)} does not end like an image ({', '.join(SUFFIXES)}); "
                              "name image files or folders of them.")

@@ -18,7 +18,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter,
                          allow_abbrev=False, **settings)
 
-    def parse_args(self, arguments=None):
+    def parse_args(self, arguments):
+        for before, word in zip(["the first argument", *arguments], arguments, strict=False):
+            if not word or (word.startswith("--") and word.endswith("=")):
+                self.error(f"{(word or before).rstrip('=')} is followed by nothing; give a value")
         args, more = self.parse_known_args(arguments)
         # argparse fills a list from one place alone, and RUN --to B INPUT has two
         if more and "paths" in args and not any(word.startswith("-") for word in more):

@@ -74,10 +74,11 @@ def parse_option(option, text):
     """"width=32" to ("width", 32); whether it can be 32, Config knows."""
     name, equals, value = option.partition("=")
     name = name.replace("-", "_")
-    if not equals or name not in {f.name for f in fields(Config)} - {"data", "seed", "device"}:
+    known = {f.name for f in fields(Config)} - {"data", "pairs", "seed", "device"}
+    if not equals or name not in known:
         raise InputError(f'setting "{text}": "{option}" is not OPTION=VALUE with an option that '
-                         "minicyclegan train --help lists; data, seeds and device are the same "
-                         "for all, and options of ablate.")
+                         "minicyclegan train --help lists; data, their pairs, seeds and device "
+                         "are the same for all, and options of ablate.")
     try:
         return name, json.loads(value)  # numbers, true and false
     except ValueError:
@@ -154,8 +155,8 @@ def start(run, config, threads):
         write_json(run / "config.json", asdict(config))
     with open(run / "output.txt", "w") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "minicyclegan", "train", "--resume", str(run),
-             "--data", config.data, "--device", config.device], stdout=output, stderr=output,
+            [sys.executable, "-m", "minicyclegan", "train", f"--resume={run}",
+             f"--data={config.data}", f"--device={config.device}"], stdout=output, stderr=output,
             env=os.environ | {"OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"})
 
 

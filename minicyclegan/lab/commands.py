@@ -108,6 +108,10 @@ def run_evaluate(args):
     for file in (args.json, args.picture):
         if file and file.exists() and not args.overwrite:
             raise InputError(f"{file} exists already; name another file, or add --overwrite.")
+        if file and not file.parent.is_dir():
+            raise InputError(f"{file.parent} is not a folder; make it first.")
+    if args.json and args.json == args.picture:
+        raise InputError("--json and --picture name the same file; name two.")
     source = shipped_models()[args.model] if args.model else Path(args.path)
     run = source if source.is_dir() else None  # a file has no folder that results belong to
     files = kept_files(source) if args.kept else {None: source}

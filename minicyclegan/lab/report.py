@@ -46,7 +46,7 @@ def write_report(run):
         examples=picture(examples) if examples.exists() else None,
         last={name: values[-1] for name, values in losses.items()},
         curves=draw_curves(run / "log.csv", settings.get("adversarial")) if losses else None)
-    write_whole(run / "report.html", page.encode())
+    write_whole(run / "report.html", page.encode(errors="backslashreplace"))  # odd names
     return run / "report.html"
 
 

@@ -16,6 +16,7 @@ from minicyclegan.engine.checkpoint import (
     save_checkpoint,
     write_whole,
 )
+from minicyclegan.engine.pretrained import export_generators
 
 
 def fixture(name="step_lsgan"):
@@ -202,3 +203,19 @@ def test_a_checkpoint_without_its_generators(tmp_path):
     save_checkpoint(path, {"config": {"steps": 1}, "step": 1, "networks": {}})
     with pytest.raises(InputError, match="x.pt holds no G_AB"):
         load_generator(path, "B")
+    with pytest.raises(InputError, match="x.pt does not hold both generators"):
+        export_generators(path, tmp_path / "y.pt")
+
+
+def test_weights_that_are_no_numbers(tmp_path):
+    """Their images would be of one colour, without a word."""
+    theirs, ours = tmp_path / "theirs.pth", tmp_path / "ours.pt"
+    network = Generator(2, 1)
+    weights = network.state_dict()
+    weights["layers.1.weight"][0] = torch.nan
+    torch.save(weights, theirs)
+    config = {"generator": "resnet", "width": 2, "blocks": 1, "upsample": "transpose"}
+    save_checkpoint(ours, {"config": config, "networks": {"G_AB": weights}})
+    for path, name in ((theirs, "G"), (ours, "G_AB")):
+        with pytest.raises(InputError, match=f"{path} has weights of {name} that are no finite"):
+            load_generator(path, "B")

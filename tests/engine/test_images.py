@@ -182,7 +182,7 @@ first_page = "says only the first page"
 fourth = "says a further band, such as infrared"
 close = "says fewer than 64 of 256 grays .* spread them over 0 to 65535"
 further = "says bands after the first colours are not used"
-profile = "says a colour profile other than sRGB"
+profile = "says a colour profile or gamma other than sRGB"
 
 KINDS = {
     # PNG: all kinds of colour and numbers of bits
@@ -239,6 +239,10 @@ KINDS = {
     "png animated": (animation("PNG"), first_page),
     "png sRGB": (saved(picture(colour), "PNG", icc_profile=srgb), colour),
     "png other profile": (saved(picture(colour), "PNG", icc_profile=b"Display P3 " * 20), profile),
+    "png of linear light": (png(ramp, 0, 8, [(b"gAMA", struct.pack(">I", 100000))]), profile),
+    "png of the usual gamma": (png(ramp, 0, 8, [(b"gAMA", struct.pack(">I", 45455))]), ramp),
+    "png sRGB, another gamma": (png(ramp, 0, 8, [(b"sRGB", b"\0"),
+                                                 (b"gAMA", struct.pack(">I", 55555))]), ramp),
     # TIFF: gray
     "tif white is zero 1": (tiff(1 - checks // 255, 0, bits=1), checks),
     "tif white is zero 8": (tiff(255 - ramp, 0), ramp),
@@ -574,6 +578,13 @@ def test_tensor_and_back():
 def test_resize_keeps_proportions():
     assert resize(Image.new("L", (100, 50)), 20).size == (40, 20)
     assert resize(Image.new("L", (50, 100)), 20).size == (20, 40)
+
+
+@pytest.mark.parametrize("channels, side", [(4, None), (2, 8), (3, 0), (1, -1)])
+def test_channels_and_sides_that_no_image_has(channels, side, tmp_path):
+    picture(ramp).save(tmp_path / "x.png")
+    with pytest.raises(InputError, match=f"1 or 3, not {channels}; a side .* 1, not {side}"):
+        read_image(tmp_path / "x.png", channels, side)
 
 
 def test_the_middle_of_an_image(tmp_path):

@@ -13,7 +13,7 @@ import torch
 from conftest import OPTIONS, TINY
 
 from minicyclegan import InputError, read_image
-from minicyclegan.__main__ import main
+from minicyclegan.__main__ import main, parser
 from minicyclegan.engine.checkpoint import load_checkpoint
 from minicyclegan.lab.ablate import (
     VARIANTS,
@@ -47,7 +47,8 @@ def test_settings():
     ([": width=8"], "needs a name of its own"),
     (["paper", "Full: width=8"], '"Full: width=8" needs a name of its own'),
     (["a: seed=3"], '"seed=3" is not .* seeds and device are the same for all'),
-    (["a: data=x"], '"data=x" is not .*; data, seeds'),
+    (["a: data=x"], '"data=x" is not .*; data, their pairs'),
+    (["a: pairs=false"], '"pairs=false" is not .*; data, their pairs'),
 ])
 def test_settings_that_cannot_be(texts, message):
     with pytest.raises(InputError, match=message):
@@ -257,13 +258,14 @@ def test_a_run_that_fails_is_named(end, message, tmp_path, monkeypatch):
     started, Popen = [], subprocess.Popen
 
     def start(words, **settings):
-        run = Path(words[5]).name
+        assert parser().parse_args(words[3:]).data == "-photos"
+        run = Path(words[4]).name
         started.append(run)
         script = f"echo x; echo minicyclegan train: no.; {end}" if run == "a-0" else "exec sleep 60"
         return Popen(["sh", "-c", script], **settings)
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    config = config_of("a", {}, {})
+    config = config_of("a", {}, {"data": "-photos"})
     with pytest.raises(InputError, match=message):
         train_all({tmp_path / name: config for name in ("b-0", "a-0", "c-0")}, jobs=2, cores=2)
     assert started == ["b-0", "a-0"] and not (tmp_path / "c-0").exists()

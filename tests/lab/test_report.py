@@ -1,6 +1,7 @@
 """The run's page: what it says, that it needs nothing else, and that a browser shows it."""
 
 import json
+import os
 import re
 import shutil
 
@@ -66,6 +67,11 @@ def test_a_run_that_has_just_begun(tmp_path):
     for shown in ("after step 0 of 1200", "No samples yet", "after 300 steps", "No scores",
                   "No losses yet", "after 20 steps"):
         assert shown in text, shown
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    run = make_run(tmp_path / os.fsdecode(b"horses \xff"), size=(80, 60))
+    assert "horses \\udcff" in write_report(run).read_text(encoding="utf-8")
 
 
 def test_many_samples(tmp_path):
