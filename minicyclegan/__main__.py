@@ -109,7 +109,7 @@ def run_train(args):
     if args.resume:
         if args.out or args.preset:
             raise InputError("--resume goes on in its own folder with its own options; "
-                             "leave --out and --preset away.")
+                             "leave --out and --preset out.")
         return resume(args.resume, args.stop_after, **named)
     config = make_config(args.preset or "toy", brought=architecture(named), **named)
     out = args.out or free_name(Path("runs") / Path(config.data).resolve().name)
@@ -129,7 +129,7 @@ def architecture(named):
         fixed = "D_B" in networks or not name.startswith("disc")
         if fixed and named.get(name, value) != value:
             raise InputError(f"--{dashed(name)} {named[name]} does not fit the networks in {path}, "
-                             f"which have {value}; leave it away.")
+                             f"which have {value}; leave it out.")
     return brought
 
 

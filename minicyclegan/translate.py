@@ -19,7 +19,6 @@ from .engine.images import (
     list_images,
     read_image,
     say_remarks,
-    to_bytes,
     to_image,
     to_tensor,
 )
@@ -101,12 +100,17 @@ def start_from(model, path):
 def translate_image(generator, image):
     """PIL image ("RGB" or "L", as the generator's channels) to a PIL image of the same size.
 
-    Sides that the generator cannot take are padded by reflection and cropped back.
+    Sides that the generator cannot take are padded by reflection and cropped back. InputError for
+    an image of another mode.
     """
-    pixels, n = to_bytes(image).permute(1, 2, 0).numpy(), getattr(generator, "multiple", 8)
+    pixels, n = np.asarray(image), getattr(generator, "multiple", 8)
+    mode = getattr(image, "mode", pixels.dtype)  # arrays of 8 bits will do as well
+    if mode not in ("L", "RGB", np.uint8):
+        raise InputError(f"an image of mode {mode} holds no gray or RGB in 0..255; read_image makes "
+                         "such of a file, image.convert of others.")
     height, width = pixels.shape[:2]
     pad = [(0, max(2 * n, -(-side // n) * n) - side) for side in (height, width)]
-    pixels = np.pad(pixels, [*pad, (0, 0)], mode="reflect")
+    pixels = np.pad(pixels, pad + [(0, 0)] * (pixels.ndim - 2), mode="reflect")
     device = next(generator.parameters()).device
     fake = to_image(generator(to_tensor(pixels)[None].to(device))[0])
     return fake.crop((0, 0, width, height))

@@ -66,7 +66,7 @@ def test_an_image_of_another_mode_is_not_taken_for_gray_or_rgb(mode):
         with pytest.raises(InputError, match=f"mode {mode} holds no gray or RGB in 0..255"):
             translate_image(Generator(2, 1, channels=channels), image)
     with pytest.raises(InputError, match="mode float64"):
-        to_tensor(np.ones((16, 16, 3)))
+        translate_image(Generator(2, 1), np.ones((16, 16, 3)))
 
 
 def test_a_size_that_fits_is_left_alone():

@@ -189,9 +189,6 @@ def to_tensor(image):
 def to_bytes(image):
     """PIL image or uint8 array (H, W) or (H, W, C) to a uint8 tensor (C, H, W)."""
     array = np.array(image)  # a copy: PIL's own memory is read-only
-    if array.dtype != np.uint8 or getattr(image, "mode", "L") not in ("L", "RGB"):
-        raise InputError(f"an image of mode {getattr(image, 'mode', array.dtype)} holds no gray or "
-                         "RGB in 0..255; read_image makes such of a file, image.convert of others.")
     return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1)
 
 
