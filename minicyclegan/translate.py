@@ -106,8 +106,8 @@ def translate_image(generator, image):
     pixels, n = np.asarray(image), getattr(generator, "multiple", 8)
     mode = getattr(image, "mode", pixels.dtype)  # arrays of 8 bits will do as well
     if mode not in ("L", "RGB", np.uint8):
-        raise InputError(f"an image of mode {mode} holds no gray or RGB in 0..255; read_image makes "
-                         "such of a file, image.convert of others.")
+        raise InputError(f"an image of mode {mode} holds no gray or RGB in 0..255; read_image "
+                         "makes such of a file, image.convert of others.")
     height, width = pixels.shape[:2]
     pad = [(0, max(2 * n, -(-side // n) * n) - side) for side in (height, width)]
     pixels = np.pad(pixels, pad + [(0, 0)] * (pixels.ndim - 2), mode="reflect")
