@@ -131,6 +131,7 @@ def test_the_masters_answers_pass_and_stubs_fail(path, capsys):
         assert capsys.readouterr().out == "", "a test cell prints"
 
 
+@pytest.mark.slow
 @every_master
 def test_wrong_answers_lose_their_points(path):
     bench, wrong = Bench(path), answers_to(path).WRONG
@@ -143,6 +144,7 @@ def test_wrong_answers_lose_their_points(path):
     assert len(wrong) >= 3 * len(bench.answers)
 
 
+@pytest.mark.slow
 @every_master
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")  # float(loss): a style
 def test_right_answers_in_another_style_pass(path):
