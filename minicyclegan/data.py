@@ -19,6 +19,7 @@ from .engine.images import (
     check_images,
     decode,
     list_images,
+    need_possible,
     read_all,
     read_image,
     read_square,
@@ -48,9 +49,9 @@ class UnpairedImages(Dataset):
 
     def __init__(self, root, split="train", size=256, zoom=286 / 256, flip=True, channels=3,
                  seed=0, skip_bad=False, bad=None, left=None, remarks=None):
-        if not zoom >= 1 or size < 1 or channels not in (1, 3):
-            raise InputError(f"zoom must be at least 1, not {zoom}: crops do not grow; size at "
-                             f"least 1, not {size}; channels 1 or 3, not {channels}.")
+        need_possible(channels, size)
+        if not zoom >= 1:
+            raise InputError(f"zoom must be at least 1, not {zoom}: crops do not grow.")
         self.size, self.load, self.flip = size, round(size * zoom), flip
         self.channels, self.seed = channels, seed
         bad = {} if bad is None else bad

@@ -59,6 +59,14 @@ def left_alone(left):
 
 # ---------------------------------------------------------------- one file
 
+def need_possible(channels, side):
+    """InputError for a number of channels, or a side in pixels, that no image has here."""
+    if channels not in (1, 3):
+        raise InputError(f"channels must be 1 or 3, not {channels}.")
+    if side is not None and side < 1:
+        raise InputError(f"the side of an image is at least 1 pixel, not {side}.")
+
+
 def read_image(path, channels=3, side=None, remarks=None):
     """The image as it should be seen, as a PIL image of mode "RGB" (3 channels) or "L" (1).
 
@@ -66,8 +74,7 @@ def read_image(path, channels=3, side=None, remarks=None):
     first frame of an animation; with `side`, the shorter side brought to so many pixels.
     InputError names the file where it cannot be read.
     """
-    if channels not in (1, 3) or (side is not None and side < 1):
-        raise InputError(f"channels must be 1 or 3, not {channels}; a side at least 1, not {side}.")
+    need_possible(channels, side)
     try:
         return decode(path, channels, side, remarks)
     except Exception as error:  # decoders raise anything at all on damaged files
