@@ -109,7 +109,7 @@ def run_train(args):
     if args.resume:
         if args.out or args.preset:
             raise InputError("--resume goes on in its own folder with its own options; "
-                             "leave --out and --preset out.")
+                             "give neither --out nor --preset.")
         return resume(args.resume, args.stop_after, **named)
     config = make_config(args.preset or "toy", brought=architecture(named), **named)
     out = args.out or free_name(Path("runs") / Path(config.data).resolve().name)
